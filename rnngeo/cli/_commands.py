@@ -1,0 +1,123 @@
+"""Each command: call the Python function of the same name, print what it returns."""
+
+import argparse
+from collections.abc import Sequence
+
+from ._output import Output, format_table, progress_bars
+
+_ENSEMBLE = ("gain", "feedback_std", "input_std", "shared_weight", "target")
+_DRAWN = ("gain", "feedback_std", "input_std", "shared_weight", "n_units", "n_networks")
+
+
+def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict:
+    """The options a person typed; the function's own defaults hold for the rest."""
+    return {name: v for name in names if (v := getattr(arguments, name)) is not None}
+
+
+def run_stability(arguments: argparse.Namespace) -> None:
+    output = Output(arguments.json)
+    from rnngeo.files import prepare_folder
+    from rnngeo.reports import StabilityParameters, TrainingMethod, stability_report
+
+    common = {"precision": arguments.precision, "device": arguments.device}
+    if arguments.weights is None:
+        asked = _given(arguments, (*_DRAWN, "target", "n_starts", "seed"))
+        if arguments.training is not None:
+            asked["training"] = TrainingMethod(arguments.training)
+        if arguments.readout is not None:
+            asked["readout"] = tuple(arguments.readout)
+        parameters = StabilityParameters(**asked, is_calibrated=arguments.calibrate)
+        subject = {"parameters": parameters}
+    else:
+        drawn = [*_given(arguments, (*_DRAWN, "training", "readout"))]
+        drawn += ["calibrate"] * arguments.calibrate
+        if drawn:
+            raise ValueError(
+                f"`weights` brings its own network, so `{drawn[0]}` cannot be given with it."
+            )
+        subject = {
+            "weights": arguments.weights,
+            **_given(arguments, ("target", "n_starts", "seed")),
+        }
+    folder = prepare_folder(arguments.out)
+    progress, bars = progress_bars()
+    try:
+        report = stability_report(**subject, **common, progress=progress, checkpoint_folder=folder)
+    finally:
+        bars.close()
+    for table in report.tables():
+        output.say(format_table(*table))
+    output.say(report.verdict)
+    files = report.save(folder)
+    output.say(f"\nWritten to {folder}: " + ", ".join(path.name for path in files))
+    output.finish(report.summary())
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.8g}"
+
+
+def _complex(values: Sequence[Sequence[float]]) -> str:
+    return ", ".join(f"{re:.6f}" + (f"{im:+.6f}i" if im else "") for re, im in values) or "-"
+
+
+def run_theory(arguments: argparse.Namespace) -> None:
+    output = Output(arguments.json)
+    from rnngeo.reports import feedback_theory, least_squares_theory
+
+    asked = _given(arguments, _ENSEMBLE)
+    asked |= {"precision": arguments.precision, "device": arguments.device}
+    if arguments.kind == "feedback":
+        if arguments.readout is not None:
+            asked["readout"] = tuple(arguments.readout)
+        theory = feedback_theory(**asked, ratio=arguments.ratio)
+    else:
+        theory = least_squares_theory(**asked, is_uncorrelated=arguments.uncorrelated)
+    summary = theory.summary()
+    rows = [
+        [
+            _number(p["output"]),
+            _number(p["variance"]),
+            _number(p["bulk_radius"]),
+            _complex(p["outliers"]),
+            _complex(p["roots"]),
+            _number(p["slope"]),
+            "stable" if p["stable"] else "unstable",
+        ]
+        for p in summary["fixed_points"]
+    ]
+    header = ["output z", "variance D0", "bulk radius", "outliers", "both roots", "slope F'", ""]
+    output.say(format_table("Fixed points of the mean field", header, rows))
+    for name, value in summary.items():
+        if name != "fixed_points":
+            shown = value if isinstance(value, str) else _number(value)
+            output.say(f"  {name.replace('_', ' ')}: {shown}")
+    output.finish(summary)
+
+
+def run_reproduce(arguments: argparse.Namespace) -> None:
+    output = Output(arguments.json)
+    from rnngeo.experiments import reproduce_feedback_networks
+    from rnngeo.files import prepare_folder
+
+    folder = prepare_folder(arguments.out)
+    progress, bars = progress_bars()
+    try:
+        reproduction = reproduce_feedback_networks(
+            arguments.experiments or None,
+            precision=arguments.precision,
+            device=arguments.device,
+            seed=arguments.seed,
+            progress=progress,
+            folder=folder,
+        )
+    finally:
+        bars.close()
+    for table in reproduction.tables():
+        output.say(format_table(*table))
+    files = reproduction.save(folder)
+    output.say(f"Written to {folder}: " + ", ".join(path.name for path in files))
+    output.finish(reproduction.summary())
+
+
+COMMANDS = {"stability": run_stability, "theory": run_theory, "reproduce": run_reproduce}

@@ -1,0 +1,146 @@
+"""The words of the command line. Nothing heavy is imported here."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rnngeo import __version__
+
+
+class Stop(Exception):
+    """Ends a command early with an exit code; argparse would end the process instead."""
+
+    def __init__(self, code: int, message: str = ""):
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and never end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Stop(2, message)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise Stop(status, message or "")
+
+
+def protect_negative_numbers(argv: Sequence[str]) -> list[str]:
+    """Mark numbers such as -1e-05 as values: argparse takes them for options otherwise."""
+
+    def protect(word: str) -> str:
+        try:
+            float(word)
+        except ValueError:
+            return word
+        return f" {word}" if word.startswith("-") else word
+
+    return [protect(word) for word in argv]
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("computation and output")
+    group.add_argument("--precision", choices=("float32", "float64"), default="float64")
+    group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, ... (default: JAX's)")
+    group.add_argument("--json", metavar="FILE", help="write the result as JSON; - for stdout")
+
+
+_ENSEMBLE = {
+    "gain": "g, radius of the random bulk",
+    "feedback_std": "s_m, standard deviation of the feedback vector",
+    "input_std": "s_I, standard deviation of the input vector",
+    "shared_weight": "rho; feedback and input correlate as rho^2",
+    "target": "A, the wanted output",
+}
+_FLAGS = {"feedback_std": "--sigma-m", "input_std": "--sigma-i", "shared_weight": "--rho"}
+
+
+def _ensemble(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("network")
+    defaults = {"gain": 0.8, "feedback_std": 1.2, "input_std": 0.5, "shared_weight": 0.5,
+                "target": 2.0}  # fmt: skip
+    for name, text in _ENSEMBLE.items():
+        flag = _FLAGS.get(name, f"--{name}")
+        group.add_argument(
+            flag, dest=name, type=float, metavar="X", help=f"{text} (default {defaults[name]})"
+        )
+
+
+def _stability(commands) -> None:
+    parser = commands.add_parser(
+        "stability",
+        help="fixed points, local stability and basins of trained feedback networks",
+        description="Find every fixed point of trained feedback networks, compare its local "
+        "stability with the mean field, and measure how much of state space each attractor owns.",
+    )
+    _ensemble(parser)
+    group = parser.add_argument_group("training and sweep")
+    group.add_argument("--n-units", type=int, metavar="N", help="units (default 1000)")
+    group.add_argument(
+        "--training",
+        choices=("least-squares", "recursive", "gradient-open", "gradient-closed", "geometry"),
+        help="how the readout is chosen (default least-squares)",
+    )
+    group.add_argument(
+        "--readout", type=float, nargs=3, metavar=("P", "PM", "PI"),
+        help="weights of the shared, feedback and input directions, for --training geometry",
+    )  # fmt: skip
+    group.add_argument(
+        "--calibrate", action="store_true", help="rescale a geometric readout so that z = A exactly"
+    )
+    group.add_argument("--n-networks", type=int, metavar="K", help="networks (default 4)")
+    group.add_argument("--n-starts", type=int, metavar="K", help="starts each (default 1024)")
+    group.add_argument("--seed", type=int, metavar="S", help="seed (default 0)")
+    group.add_argument(
+        "--weights", metavar="FILE", help="judge the network(s) in this .npz or .safetensors file"
+    )
+    group.add_argument("--out", metavar="FOLDER", default="rnngeo-stability",
+                       help="where the results go (default ./rnngeo-stability)")  # fmt: skip
+    _common(parser)
+
+
+def _theory(commands) -> None:
+    parser = commands.add_parser("theory", help="the mean field alone")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="SUBJECT")
+    feedback = kinds.add_parser("feedback", help="a calibrated readout, uncorrelated theory")
+    _ensemble(feedback)
+    choice = feedback.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--readout", type=float, nargs=3, metavar=("P", "PM", "PI"),
+        help="geometry of the readout (default 1 1 0.3)",
+    )  # fmt: skip
+    choice.add_argument("--ratio", type=float, metavar="R", help="r = a_I/a_m; scale for a_m = 1")
+    _common(feedback)
+    squares = kinds.add_parser("least-squares", help="a readout trained by least squares")
+    _ensemble(squares)
+    squares.add_argument(
+        "--uncorrelated", action="store_true", help="the approximation instead of the exact theory"
+    )
+    _common(squares)
+
+
+def _reproduce(commands) -> None:
+    parser = commands.add_parser("reproduce", help="what a paper claims, and whether it holds here")
+    papers = parser.add_subparsers(dest="paper", required=True, metavar="PAPER")
+    feedback = papers.add_parser(
+        "feedback-networks", help="Mastrogiuseppe & Ostojic 2019, experiments E1 to E10"
+    )
+    feedback.add_argument("experiments", nargs="*", metavar="E1", help="which (default all)")
+    feedback.add_argument("--seed", type=int, metavar="S", default=0)
+    feedback.add_argument("--out", metavar="FOLDER", default="rnngeo-feedback-networks",
+                          help="where figures go (default ./rnngeo-feedback-networks)")  # fmt: skip
+    _common(feedback)
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog="rnngeo", description="Geometry and stability of recurrent networks.",
+        epilog="Each command has its own --help.",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"rnngeo {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _stability(commands)
+    _theory(commands)
+    _reproduce(commands)
+    return parser

@@ -1,0 +1,1 @@
+"""What a paper claims, and whether it holds here."""

@@ -1,0 +1,25 @@
+"""Numbers without neurons: Gaussian averages, scalar roots, tolerances, intervals."""
+
+from ._gaussian import bivariate_average as bivariate_average
+from ._gaussian import derivative as derivative
+from ._gaussian import gaussian_average as gaussian_average
+from ._intervals import wilson_interval as wilson_interval
+from ._precision import computing as computing
+from ._precision import find_device as find_device
+from ._roots import bracketed_minimum as bracketed_minimum
+from ._roots import bracketed_root as bracketed_root
+from ._roots import find_roots as find_roots
+from ._tolerance import tolerances as tolerances
+
+__all__ = [
+    "bivariate_average",
+    "bracketed_minimum",
+    "bracketed_root",
+    "computing",
+    "derivative",
+    "find_device",
+    "find_roots",
+    "gaussian_average",
+    "tolerances",
+    "wilson_interval",
+]

@@ -1,0 +1,83 @@
+"""Draw a feedback network and train it."""
+
+import jax.numpy as jnp
+import jax.random as jr
+
+from rnngeo._types import Key
+from rnngeo.connectivity import draw_vectors, gaussian_bulk
+from rnngeo.files import StoredNetwork
+from rnngeo.integrate import steady_state
+from rnngeo.models import FeedbackNetwork, RateFlow
+from rnngeo.tasks import StationaryAssociation
+from rnngeo.train import (
+    fit_gradient_closed_loop,
+    fit_gradient_open_loop,
+    fit_least_squares,
+    fit_recursive_least_squares,
+)
+
+from ._parameters import StabilityParameters, TrainingMethod
+from ._theory import feedback_theory
+
+
+def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork:
+    """One network as the parameters ask: drawn, then trained or given a readout by geometry.
+
+    The three directions behind m and I are orthogonal with norm sqrt(N) (from N = 3 on), which
+    removes the trivial part of the finite-size spread.
+
+    Args:
+        parameters: What to build.
+        key: Random key of this network.
+
+    Returns:
+        The network with its target.
+
+    Raises:
+        ValueError: No calibrated readout exists (A = -r).
+
+    Cost: one N x N draw and the training.
+    """
+    dtype = jnp.result_type(float)
+    key_bulk, key_vectors, key_training = jr.split(key, 3)
+    n_units, target = parameters.n_units, jnp.asarray(parameters.target, dtype)
+    bulk = gaussian_bulk(n_units, jnp.asarray(parameters.gain, dtype), key=key_bulk)
+    vectors = draw_vectors(
+        n_units,
+        parameters.feedback_std,
+        parameters.input_std,
+        jnp.asarray(parameters.shared_weight, dtype),
+        key=key_vectors,
+        is_exact=n_units >= 3,
+    )
+    silent = jnp.zeros_like(vectors.feedback)
+    network = FeedbackNetwork(RateFlow(bulk), vectors.feedback, silent, vectors.input)
+    if parameters.training == TrainingMethod.GEOMETRY:
+        assert parameters.readout is not None  # checked by the parameters
+        theory = feedback_theory(
+            gain=parameters.gain,
+            feedback_std=parameters.feedback_std,
+            input_std=parameters.input_std,
+            shared_weight=parameters.shared_weight,
+            target=parameters.target,
+            readout=parameters.readout,
+            precision=str(dtype),
+        )
+        network = network.with_readout(vectors.readout(*parameters.readout, theory.scale))
+        if parameters.is_calibrated:
+            x = steady_state(network.open_loop(target), vectors.input).value
+            network = network.with_readout(
+                network.readout_weights * (target / network.outputs(x)[0])
+            )
+        return StoredNetwork(network, target[None])
+    task = StationaryAssociation(vectors.input, target)
+    match parameters.training:
+        case TrainingMethod.LEAST_SQUARES:
+            trained = fit_least_squares(network, task)
+        case TrainingMethod.RECURSIVE:
+            trained = fit_recursive_least_squares(network, task, key=key_training)
+        case TrainingMethod.GRADIENT_OPEN:
+            trained = fit_gradient_open_loop(network, task)
+        case TrainingMethod.GRADIENT_CLOSED:
+            trained = fit_gradient_closed_loop(network, task)
+    return StoredNetwork(trained.network, target[None])

@@ -1,0 +1,44 @@
+"""Precision of the suite, repeatable keys, and the golden numbers."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import jax
+import pytest
+from hypothesis import settings
+
+X64 = os.environ.get("RNNGEO_TEST_X64", "1") == "1"
+jax.config.update("jax_enable_x64", X64)
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=20)
+settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without x64 run only what must hold in single precision; without a GPU skip its tests."""
+    if not X64:
+        kept = [item for item in items if "float32" in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+    if all(device.platform == "cpu" for device in jax.devices()):
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no accelerator on this machine"))
+
+
+@pytest.fixture
+def key(request):
+    """Fixed by the test's own name: no test depends on its neighbours or on the date."""
+    return jax.random.key(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Entries of the reference table of feedback networks, by kind."""
+    path = Path(__file__).parent / "golden" / "feedback_networks.json"
+    by_kind: dict[str, list[dict]] = {}
+    for entry in json.loads(path.read_text())["entries"]:
+        by_kind.setdefault(entry["kind"], []).append(entry)
+    return by_kind
