@@ -5,7 +5,7 @@ import equinox as eqx
 from jaxtyping import Array, PyTree
 
 
-class RESULTS(dfx.RESULTS):
+class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """Why an iteration ended. Extends diffrax's codes, which keep their own words."""
 
     successful = ""

@@ -54,6 +54,9 @@ def _keep_compilations() -> None:
 
 def entry_point() -> None:
     """The program `rnngeo`."""
+    # LAPACK's own threads wait by spinning: beside XLA's they can slow an eigenvalue problem a
+    # hundredfold on a busy machine, and gain a third on an idle one
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = sys.argv[1:]
     if words and words[0] in COMMANDS and not {"-h", "--help"} & set(words):
         _keep_compilations()

@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
 
 
-def low_rank(left: Float[Array, "..."], right: Float[Array, "..."]) -> lx.AbstractLinearOperator:
+def low_rank(left: ArrayLike, right: ArrayLike) -> lx.AbstractLinearOperator:
     r"""Couplings $\sum_r m_r n_r^\top$ as a product of thin operators.
 
     Args:

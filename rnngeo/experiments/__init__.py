@@ -1,1 +1,17 @@
 """What a paper claims, and whether it holds here."""
+
+from ._claims import Claim as Claim
+from ._study import Experiment as Experiment
+from ._study import Outcome as Outcome
+from ._study import Reproduction as Reproduction
+from ._study import run_experiments as run_experiments
+from .feedback_networks import reproduce_feedback_networks as reproduce_feedback_networks
+
+__all__ = [
+    "Claim",
+    "Experiment",
+    "Outcome",
+    "Reproduction",
+    "reproduce_feedback_networks",
+    "run_experiments",
+]

@@ -3,10 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+
+Numbers = Sequence[float | int] | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,22 +26,22 @@ class Claim:
 
     experiment: str
     claim: str
-    expected: float
-    measured: float
-    tolerance: float
+    expected: float | int
+    measured: float | int
+    tolerance: float | int
     source: str
 
     @property
     def holds(self) -> bool:
         """Whether the claim holds; a measured NaN never does."""
-        return abs(self.measured - self.expected) <= self.tolerance
+        return bool(abs(self.measured - self.expected) <= self.tolerance)
 
     @property
     def verdict(self) -> str:
         """ "holds" or "fails"."""
         return "holds" if self.holds else "fails"
 
-    def as_dict(self) -> dict[str, str | float]:
+    def as_dict(self) -> dict[str, Any]:
         """The fields and the verdict, for a JSON file."""
         return {**dataclasses.asdict(self), "verdict": self.verdict}
 
@@ -51,11 +53,10 @@ class Claim:
 
 def reachable(tolerance: float) -> float:
     """A tolerance that the present precision can reach: not below the root of its rounding unit."""
-    eps = float(jnp.finfo(jnp.float64 if jax.config.jax_enable_x64 else jnp.float32).eps)
-    return max(tolerance, math.sqrt(eps))
+    return max(tolerance, math.sqrt(float(jnp.finfo(jnp.result_type(float)).eps)))
 
 
-def largest_deviation(measured: Sequence[float], expected: Sequence[float]) -> float:
+def largest_deviation(measured: Numbers, expected: Numbers) -> float:
     """Largest |measured - expected|; NaN if the two have not the same length."""
     found, wanted = np.asarray(measured, float), np.asarray(expected, float)
     return float(np.max(np.abs(found - wanted))) if found.shape == wanted.shape else math.nan

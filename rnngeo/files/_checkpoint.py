@@ -30,7 +30,8 @@ def save_checkpoint(path: str | Path, tree: PyTree, provenance: dict) -> None:
 
     def write(partial: Path) -> None:
         with open(partial, "wb") as stream:
-            np.savez(stream, fingerprint=np.array(_fingerprint(provenance)), **leaves)
+            fingerprint = np.array(_fingerprint(provenance))
+            np.savez(stream, allow_pickle=False, fingerprint=fingerprint, **leaves)
 
     write_atomically(path, write)
 

@@ -226,9 +226,10 @@ def _fields(stored: StoredNetwork) -> dict[str, np.ndarray]:
         "tau": np.asarray(recurrent.tau),
     }
     factors = (getattr(bulk, "operator1", None), getattr(bulk, "operator2", None))
-    if all(isinstance(factor, lx.MatrixLinearOperator) for factor in factors):
-        fields["bulk_left"] = np.asarray(factors[0].as_matrix())
-        fields["bulk_right"] = np.asarray(factors[1].as_matrix()).T
+    left, right = factors
+    if isinstance(left, lx.MatrixLinearOperator) and isinstance(right, lx.MatrixLinearOperator):
+        fields["bulk_left"] = np.asarray(left.as_matrix())
+        fields["bulk_right"] = np.asarray(right.as_matrix()).T
     else:
         fields["bulk"] = np.asarray(bulk.as_matrix())
     if network.n_outputs:
@@ -276,7 +277,8 @@ def save_networks(path: str | Path, networks: Sequence[StoredNetwork]) -> None:
 
     def write(partial: Path) -> None:
         if path.suffix == ".npz":
-            np.savez(partial, **arrays, **{k: np.array(v) for k, v in strings.items()})
+            texts = {name: np.array(value) for name, value in strings.items()}
+            np.savez(partial, allow_pickle=False, **arrays, **texts)
         else:
             contiguous = {name: np.array(value, order="C") for name, value in arrays.items()}
             save_file(contiguous, partial, metadata=strings)

@@ -59,7 +59,9 @@ class RowSolver(eqx.Module):
         t1: Time at which a row ends at the latest, in units of the network's time.
         steady: `(rtol, atol)` of the test of rest, or `None`: every row runs to `t1`.
         dt: First step; with no controller the fixed step. Default: chosen per row.
-        solver: Any diffrax solver of one ODE. Default: Tsit5. Maps have none.
+        solver: Any diffrax solver of one ODE; an implicit one must name its root finder's
+            tolerances. Default: Tsit5, the cheapest at 1e-3 together with Bosh3, which wins at
+            1e-2 (47 evaluations a row against 63) and loses below. Maps have none.
         controller: Default: `SettlingController` at 1e-3 and 1e-6 with a test of rest, without
             one a `PIDController` at the same tolerances.
         bound: A row whose root mean square leaves this bound has diverged.

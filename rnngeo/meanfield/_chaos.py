@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rnngeo._types import Nonlinearity, ScalarLike
-from rnngeo.numerics import bivariate_average, bracketed_root, derivative, gaussian_average
+from rnngeo.numerics import bivariate_average, bracketed_root, derivative, gaussian_average, product
 
 from ._ensemble import FeedbackEnsemble
-from ._open_loop import bulk_radius, open_loop_variance, product, promote
+from ._open_loop import bulk_radius, open_loop_variance, promote
 
 _X, _W = np.polynomial.legendre.leggauss(6)
 

@@ -13,6 +13,7 @@ from rnngeo.numerics import (
     derivative,
     find_roots,
     gaussian_average,
+    product,
 )
 
 from ._boundaries import _largest_excess
@@ -23,7 +24,6 @@ from ._open_loop import (
     bulk_susceptibility,
     landscape,
     open_loop_variance,
-    product,
     promote,
 )
 from ._replica import input_covariance, replica_covariance

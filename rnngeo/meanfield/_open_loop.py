@@ -1,15 +1,16 @@
 """The open-loop state: its variance, its mean slope, and their divided differences."""
 
-from functools import lru_cache
+from functools import partial
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from rnngeo._types import Nonlinearity, ScalarLike
-from rnngeo.numerics import bracketed_root, derivative, gaussian_average
+from rnngeo.numerics import bracketed_root, derivative, gaussian_average, product
 
 from ._ensemble import FeedbackEnsemble
 
@@ -19,18 +20,13 @@ LEGENDRE_NODES, LEGENDRE_WEIGHTS = 0.5 * (_X + 1.0), 0.5 * _W
 WIDE = np.sinh(np.linspace(-19.0, 19.0, 401))  # points on which a bounded function is bounded
 
 
-@lru_cache(maxsize=256)
-def product(f: Nonlinearity, g: Nonlinearity) -> Nonlinearity:
-    """Pointwise product of two functions; the same object at every call."""
-    return lambda x: f(x) * g(x)
-
-
 def promote(ensemble: FeedbackEnsemble, *values):
     """Scalars in the common precision of the ensemble and themselves."""
     dtype = jnp.result_type(ensemble.gain, *values)
     return tuple(jnp.asarray(value, dtype) for value in values)
 
 
+@partial(jax.jit, static_argnames="phi")
 def variance_from_input(gain: Array, input_variance: Array, phi: Nonlinearity) -> Array:
     r"""Largest root $D_0$ of $D_0 = g^2\langle\phi^2\rangle + S$, from $S$ (any shape)."""
     gain, input_variance = jnp.broadcast_arrays(gain, input_variance)
@@ -180,6 +176,22 @@ def scan_open_loop(ensemble: FeedbackEnsemble, ground: Landscape, reach: Array, 
     return z, jnp.concatenate([d[:0:-1], d])
 
 
+@eqx.filter_jit
+def _critical_gain(ensemble: FeedbackEnsemble, output: Array) -> Array:
+    s = ensemble.input_variance(output)
+    square = product(ensemble.nonlinearity, ensemble.nonlinearity)
+    slope = derivative(ensemble.nonlinearity)
+    slope_squared = product(slope, slope)
+
+    def balance(d):
+        return (d - s) * gaussian_average(slope_squared, d) - gaussian_average(square, d)
+
+    beyond = 2.0 * s + jnp.asarray(4.0 ** np.arange(1, 20), s.dtype)
+    passed = jax.vmap(balance)(jax.lax.stop_gradient(beyond)) > 0
+    d = bracketed_root(balance, s, beyond[jnp.argmax(passed)])
+    return 1.0 / jnp.sqrt(gaussian_average(slope_squared, d))
+
+
 def critical_gain(ensemble: FeedbackEnsemble, output: ScalarLike) -> Float[Array, ""]:
     r"""Gain at which the open-loop fixed point loses stability, $g\sqrt{\langle\phi'^2\rangle}=1$.
 
@@ -197,16 +209,4 @@ def critical_gain(ensemble: FeedbackEnsemble, output: ScalarLike) -> Float[Array
 
     Reference: derived here.
     """
-    (z,) = promote(ensemble, output)
-    s = ensemble.input_variance(z)
-    square = product(ensemble.nonlinearity, ensemble.nonlinearity)
-    slope = derivative(ensemble.nonlinearity)
-    slope_squared = product(slope, slope)
-
-    def balance(d):
-        return (d - s) * gaussian_average(slope_squared, d) - gaussian_average(square, d)
-
-    beyond = 2.0 * s + jnp.asarray(4.0 ** np.arange(1, 20), s.dtype)
-    passed = jax.vmap(balance)(jax.lax.stop_gradient(beyond)) > 0
-    d = bracketed_root(balance, s, beyond[jnp.argmax(passed)])
-    return 1.0 / jnp.sqrt(gaussian_average(slope_squared, d))
+    return _critical_gain(ensemble, *promote(ensemble, output))

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rnngeo._types import ScalarLike
-from rnngeo.numerics import bivariate_average, derivative, find_roots, gaussian_average
+from rnngeo.numerics import bivariate_average, derivative, find_roots, gaussian_average, product
 
 from ._ensemble import FeedbackEnsemble
 from ._fixed_points import MAX_ROOTS
-from ._open_loop import WIDE, product, promote, variance_from_input
+from ._open_loop import WIDE, promote, variance_from_input
 from ._replica import replica_covariance
 
 N_SCAN = 41

@@ -1,5 +1,7 @@
 """Two open-loop states of the same network: their overlap, and loops trained on states."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from ._ensemble import FeedbackEnsemble
 from ._open_loop import open_loop_variance, promote
 
 
+@partial(jax.jit, static_argnames="phi")
 def replica_covariance(gain: Array, phi: Nonlinearity, d_y: Array, d_z: Array, shared: Array):
     r"""Covariance $C$ of two states, from the covariance of their inputs.
 

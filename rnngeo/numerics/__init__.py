@@ -1,7 +1,8 @@
 """Numbers without neurons: Gaussian averages, scalar roots, tolerances, intervals."""
 
+from ._elementwise import derivative as derivative
+from ._elementwise import product as product
 from ._gaussian import bivariate_average as bivariate_average
-from ._gaussian import derivative as derivative
 from ._gaussian import gaussian_average as gaussian_average
 from ._intervals import wilson_interval as wilson_interval
 from ._precision import computing as computing
@@ -20,6 +21,7 @@ __all__ = [
     "find_device",
     "find_roots",
     "gaussian_average",
+    "product",
     "tolerances",
     "wilson_interval",
 ]

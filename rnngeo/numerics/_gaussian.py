@@ -1,8 +1,7 @@
 """Averages over one or two Gaussian variables, exact to rounding, with exact derivatives."""
 
 import math
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, ArrayLike, Float
 
-Elementwise = Callable[[Array], Array]
+from ._elementwise import Elementwise, derivative
 
 N_NODES = 240
 N_OUTER = 112
@@ -18,27 +17,6 @@ N_INNER = 112
 CUTOFF = 10.0
 SMALLEST_SCALE = 0.1  # below it a function on the scale one needs no clustering
 CUTOFF_PAIR = 9.0
-
-
-@lru_cache(maxsize=1024)
-def derivative(fn: Elementwise) -> Elementwise:
-    """Derivative of an elementwise function, again elementwise; one object per function.
-
-    Args:
-        fn: Elementwise function of one array. Must not close over traced values.
-
-    Returns:
-        The function `x -> fn'(x)`. The same object at every call, so that it can be a static
-        argument without recompilation.
-
-    Cost: about two evaluations of `fn`.
-    """
-
-    def slope(x):
-        x = jnp.asarray(x)
-        return jax.jvp(fn, (x,), (jnp.ones_like(x),))[1]
-
-    return slope
 
 
 def _floating(*values: ArrayLike):
@@ -81,6 +59,10 @@ def _average_jvp(fn, primals, tangents):
     return _average(fn, variance), slope * variance_dot
 
 
+# Compiled once per function also when called outside any other program.
+_jit_average = jax.jit(_average, static_argnums=0)
+
+
 def gaussian_average(fn: Elementwise, variance: Float[ArrayLike, "*b"]) -> Float[Array, "*b"]:
     r"""Average of a function of one centred Gaussian variable.
 
@@ -104,7 +86,7 @@ def gaussian_average(fn: Elementwise, variance: Float[ArrayLike, "*b"]) -> Float
 
     Reference: Price, IRE Trans. Inf. Theory 4, 69 (1958) for the derivative; quadrature ours.
     """
-    return _average(fn, jnp.asarray(variance, _floating(variance)))
+    return _jit_average(fn, jnp.asarray(variance, _floating(variance)))
 
 
 def _pair_nodes(variance_x: Array, variance_y: Array, covariance: Array):
@@ -155,6 +137,9 @@ def _pair_average_jvp(f, g, primals, tangents):
     return value, slope
 
 
+_jit_pair_average = jax.jit(_pair_average, static_argnums=(0, 1))
+
+
 def bivariate_average(
     f: Elementwise,
     g: Elementwise,
@@ -188,4 +173,4 @@ def bivariate_average(
     """
     dtype = _floating(variance_x, variance_y, covariance)
     arguments = (jnp.asarray(a, dtype) for a in (variance_x, variance_y, covariance))
-    return _pair_average(f, g, *arguments)
+    return _jit_pair_average(f, g, *arguments)

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
 PRECISIONS = ("float32", "float64")
 
 
-def find_device(name: str | None) -> jax.Device | None:
+def find_device(name: str | None) -> Any:
     """The device of this name.
 
     Args:

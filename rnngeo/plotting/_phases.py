@@ -281,6 +281,6 @@ def plot_deviations(
         ax.errorbar(values, place + shift, xerr=errors[name], fmt=_MARKERS[k % len(_MARKERS)],
                     ms=4.5, capsize=2, color=CYCLE[k % len(CYCLE)], label=name)  # fmt: skip
     ax.set_yticks(place, labels, fontsize=8)
-    ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
+    ax.set(xlabel=xlabel, ylabel="quantity", ylim=(len(labels) - 0.5, -0.5))
     ax.legend(frameon=False, fontsize=8)
     return ax

@@ -63,7 +63,7 @@ def plot_eigenvalues(
     labels: Sequence[str],
     *,
     bulk_radius: Sequence[float] = (),
-    outliers: Sequence[Sequence[complex]] = (),
+    outliers: Sequence = (),
     ax: Axes | None = None,
 ) -> Axes:
     """Draw clouds of eigenvalues of J diag(phi') with what the mean field says over them.

@@ -1,5 +1,6 @@
 """Everything simulation and analysis know about one feedback network."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rnngeo.models import AbstractMap, FeedbackNetwork
 from rnngeo.stability import (
     Basins,
     Completeness,
+    CompletenessEvidence,
     LoopCurve,
     WideStarts,
     contraction_margin,
@@ -136,21 +138,21 @@ def _find(network: FeedbackNetwork, start: WideStarts, key: Key) -> dict[str, An
     closed = network.closed_loop
     newton = find_fixed_points(closed, jax.vmap(start)(jnp.arange(_N_NEWTON)))
     found: dict[str, Any] = {"n_newton_failed": newton.n_failed, "curve": None}
-    found |= {"contraction_margin": contraction_margin(network), "n_tests": 0, "n_agreed": 0}
     if network.n_outputs == 1:
         loop = loop_fixed_points(network)
         evidence = grade_completeness(network, loop.curve, key=key)
-        states, found["curve"], grade = list(loop.state), loop.curve, evidence.grade
-        found |= {"n_tests": evidence.n_tested, "n_agreed": evidence.n_agreed}
+        states, found["curve"] = list(loop.state), loop.curve
     else:
-        has_loop = bool(jnp.any(network.feedback_weights != 0))
-        is_proved = found["contraction_margin"] > 0 and not has_loop
-        states, grade = [], Completeness.PROVED if is_proved else Completeness.UNKNOWN
+        margin = contraction_margin(network)
+        is_proved = margin > 0 and not bool(jnp.any(network.feedback_weights != 0))
+        grade = Completeness.PROVED if is_proved else Completeness.UNKNOWN
+        states, evidence = [], CompletenessEvidence(grade, margin, 0, 0)
     known = len(states)
     found["states"] = _joined(states, newton.state)
     missed = network.n_outputs == 1 and len(found["states"]) > known
-    found["grade"] = Completeness.UNKNOWN if missed else grade
-    return found
+    if missed:
+        evidence = dataclasses.replace(evidence, grade=Completeness.UNKNOWN)
+    return found | {"evidence": evidence}
 
 
 def _joined(states: list, more) -> list:
@@ -219,7 +221,7 @@ def judge_network(
     progress("spectra", len(states), len(states))
     closed = network.closed_loop
     shown_times, shown_outputs = _trajectories(network, start, min(_N_SHOWN, n_starts))
-    curve = found["curve"]
+    curve, evidence = found["curve"], found["evidence"]
     stack = lambda values, like: np.asarray(values) if len(values) else np.zeros((0, *like))
     report = NetworkReport(
         stored=stored,
@@ -233,10 +235,10 @@ def judge_network(
         abscissa=stack([s.abscissa for s in spectra], ()),
         spectral_radius=stack([s.spectral_radius for s in spectra], ()),
         is_stable=stack([s.is_stable for s in spectra], ()).astype(bool),
-        completeness=Completeness.UNKNOWN if missed else found["grade"],
-        contraction_margin=found["contraction_margin"],
-        n_clamped_tests=found["n_tests"],
-        n_clamped_agreed=found["n_agreed"],
+        completeness=Completeness.UNKNOWN if missed else evidence.grade,
+        contraction_margin=evidence.contraction_margin,
+        n_clamped_tests=evidence.n_tested,
+        n_clamped_agreed=evidence.n_agreed,
         n_newton_failed=found["n_newton_failed"],
         curve=curve,
         basins=basins,
@@ -251,18 +253,24 @@ def _slopes(network: FeedbackNetwork, states: list) -> np.ndarray:
     from_one = network.n_outputs == 1 and len(states) > 0
     if not from_one:
         return np.full(len(states), np.nan)
-    return np.asarray(jax.vmap(lambda x: loop_slope(network, x))(jnp.asarray(states)))
+    slopes = eqx.filter_jit(eqx.filter_vmap(loop_slope, in_axes=(None, 0)))
+    return np.asarray(slopes(network, jnp.asarray(states)))
 
 
 def _trajectories(network: FeedbackNetwork, start: WideStarts, n_shown: int):
     n_times = 31 if isinstance(network.recurrent, AbstractMap) else 121
-    ts = jnp.linspace(0.0, _SHOWN_TIME, n_times, dtype=network.input_weights.dtype)
-    return np.asarray(ts), np.asarray(_outputs_along(network, start, ts, n_shown))
+    dtype = network.input_weights.dtype
+    ts = np.linspace(0.0, _SHOWN_TIME, n_times).astype(dtype)
+    return ts, np.asarray(_outputs_along(network, start, n_times, n_shown))
 
 
 @eqx.filter_jit
-def _outputs_along(network: FeedbackNetwork, start: WideStarts, ts: Array, n_shown: int) -> Array:
+def _outputs_along(
+    network: FeedbackNetwork, start: WideStarts, n_times: int, n_shown: int
+) -> Array:
     """z at the times, from the first starts, shape (start, time, n_outputs)."""
+    with jax.ensure_compile_time_eval():  # a map must know its times while tracing
+        ts = jnp.linspace(0.0, _SHOWN_TIME, n_times, dtype=network.input_weights.dtype)
 
     def run(i):
         path = simulate(network.closed_loop, start(i), t1=_SHOWN_TIME, ts=ts, throw=False)

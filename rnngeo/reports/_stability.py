@@ -1,9 +1,11 @@
 """The stability report: simulation, analysis and theory side by side, as one value."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -94,14 +96,14 @@ class StabilityReport(eqx.Module):
         theory = self.exact or self.uncorrelated
         points = None if theory is None else theory.fixed_points
         count = 0 if points is None else int(points.count)
-        curves = [r for r in networks if r.curve is not None]
+        curves = [r.curve for r in networks if r.curve is not None]
         if curves:
             plot_readout_curve(
-                [r.curve.output for r in curves],
-                [r.curve.value for r in curves],
-                [r.output[:, 0] for r in curves],
-                [r.is_stable for r in curves],
-                theory_outputs=None if points is None else points.output[:count],
+                [np.asarray(curve.output) for curve in curves],
+                [np.asarray(curve.value) for curve in curves],
+                [r.output[:, 0] for r in networks],
+                [r.is_stable for r in networks],
+                theory_outputs=None if points is None else np.asarray(points.output[:count]),
                 target=target,
                 ax=axes[0, 0],
             )
@@ -116,7 +118,7 @@ class StabilityReport(eqx.Module):
             bulk_radius=() if points is None else list(points.bulk_radius[:count]),
             outliers=()
             if points is None
-            else [points.roots[k][points.is_outlier[k]] for k in range(count)],
+            else [np.asarray(points.roots[k])[points.is_outlier[k]] for k in range(count)],
             ax=axes[0, 1],
         )
         if first.output.shape[1]:
@@ -163,16 +165,9 @@ class StabilityReport(eqx.Module):
         return [folder / name for name in writers]
 
 
-def _theories(parameters: StabilityParameters, networks: list[StoredNetwork], precision: str):
-    """Exact and uncorrelated theory of what was trained, and why one is missing."""
-    common: dict[str, Any] = {
-        "gain": parameters.gain,
-        "feedback_std": parameters.feedback_std,
-        "input_std": parameters.input_std,
-        "shared_weight": parameters.shared_weight,
-        "target": parameters.target,
-        "precision": precision,
-    }
+def _known_theories(parameters: StabilityParameters, precision: str) -> tuple:
+    """Exact and uncorrelated theory of what is to be trained, and why one is missing."""
+    common = {**_ensemble(parameters), "precision": precision}
     match parameters.training:
         case TrainingMethod.LEAST_SQUARES | TrainingMethod.GRADIENT_OPEN:
             reason, approximate = "", None
@@ -185,14 +180,26 @@ def _theories(parameters: StabilityParameters, networks: list[StoredNetwork], pr
             reason = "exact: a readout by geometry is independent of the bulk"
             return None, feedback_theory(**common, readout=parameters.readout), reason
         case _:
-            reason = f"exact: there is none for {parameters.training} training; "
-            reason += "uncorrelated: evaluated at the overlaps the training reached"
-            overlaps = np.mean([_overlaps(stored) for stored in networks], axis=0)
-            try:
-                theory = feedback_theory(**common, ratio=float(overlaps[1] / overlaps[0]))
-            except ValueError as error:
-                return None, None, f"{reason}; {error}"
-            return None, theory, reason
+            return None, None, f"exact: there is none for {parameters.training} training"
+
+
+def _theory_at_overlaps(
+    parameters: StabilityParameters, networks: list[StoredNetwork], precision: str
+) -> tuple[FeedbackTheory | None, str]:
+    """The uncorrelated theory at the ratio of overlaps that a training reached."""
+    n_m, n_i = np.mean([_overlaps(stored) for stored in networks], axis=0)
+    try:
+        theory = feedback_theory(
+            **_ensemble(parameters), precision=precision, ratio=float(n_i / n_m)
+        )
+    except ValueError as error:
+        return None, f"uncorrelated: {error}"
+    return theory, "uncorrelated: evaluated at the mean overlaps that the training reached"
+
+
+def _ensemble(parameters: StabilityParameters) -> dict[str, Any]:
+    names = ("gain", "feedback_std", "input_std", "shared_weight", "target")
+    return {name: getattr(parameters, name) for name in names}
 
 
 def _with_target(stored: StoredNetwork, target: float) -> StoredNetwork:
@@ -253,7 +260,8 @@ def stability_report(
     """
     if weights is not None and parameters is not None:
         raise ValueError("`parameters` and `weights` exclude each other, got both.")
-    with computing(precision, device):
+    with ThreadPoolExecutor(1) as background, computing(precision, device):
+        theory = None  # compiles while the networks are simulated
         if weights is not None:
             asked: dict[str, Any] = {
                 "weights": str(weights),
@@ -269,6 +277,7 @@ def stability_report(
                 networks = [_with_target(stored, target) for stored in networks]
         else:
             parameters = parameters or StabilityParameters()
+            theory = background.submit(_known_theories, parameters, precision)
             asked = parameters.as_dict()
             networks = []
             for i in range(parameters.n_networks):
@@ -295,12 +304,14 @@ def stability_report(
             )
         exact = uncorrelated = None
         reason = "the ensemble that the network was drawn from is not known"
-        if parameters is not None:
-            exact, uncorrelated, reason = _theories(parameters, networks, precision)
+        if parameters is not None and theory is not None:
+            exact, uncorrelated, reason = theory.result()
+            if exact is None and uncorrelated is None:
+                uncorrelated, more = _theory_at_overlaps(parameters, networks, precision)
+                reason = f"{reason}; {more}"
         asked_shape = {"n_units": networks[0].network.n_units, "n_networks": len(networks)}
-        target = networks[0].target
-        if target is not None:
-            values = np.asarray(target).tolist()
+        if networks[0].target is not None:
+            values = np.asarray(networks[0].target).tolist()
             asked_shape["target"] = values[0] if len(values) == 1 else values
         kind = type(networks[0].network.recurrent).__name__.removeprefix("Rate").lower()
         record = {**record, **asked_shape, "kind": kind}

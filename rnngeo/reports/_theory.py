@@ -1,11 +1,13 @@
 """What the mean field alone says of a trained feedback network."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from rnngeo.meanfield import (
     PHASES,
@@ -88,7 +90,7 @@ def _with_reasons(summary: dict, reasons: dict[str, str]) -> dict:
     return {**summary, "reason": "; ".join(missing)} if missing else summary
 
 
-def _pair(value: complex) -> list[float]:
+def _pair(value) -> list[float]:
     return [float(value.real), float(value.imag)]
 
 
@@ -113,22 +115,57 @@ def fixed_points_summary(points: FixedPoints) -> list[dict[str, Any]]:
     ]
 
 
-def _ensemble(gain, feedback_std, input_std, shared_weight) -> FeedbackEnsemble:
-    return FeedbackEnsemble(gain, feedback_std, input_std, shared_weight)
+def _by_geometry(ensemble, coefficients, target):
+    return readout_overlaps(ensemble, *coefficients)
 
 
-def _calibrated(ensemble: FeedbackEnsemble, a_m, a_i, target: float) -> FeedbackTheory:
-    scale = readout_scale(ensemble, a_m, a_i, target)
+def _by_ratio(ensemble, coefficients, target):
+    return jnp.ones_like(target), coefficients[0]
+
+
+def _by_least_squares(ensemble, coefficients, target):
+    return least_squares_uncorrelated_overlaps(ensemble, target)
+
+
+@eqx.filter_jit
+def _evaluate(ensemble: FeedbackEnsemble, overlaps: Callable, coefficients: Array, target: Array):
+    """Everything the uncorrelated theory says, as one program."""
+    a_m, a_i = overlaps(ensemble, coefficients, target)
+    # a part below rounding is none: 1 rho + p_m sqrt(1 - rho^2) may be meant to vanish
+    size = ensemble.feedback_std * jnp.sum(jnp.abs(coefficients)) + jnp.abs(a_i)
+    a_m = jnp.where(jnp.abs(a_m) <= 8 * jnp.finfo(a_m.dtype).eps * size, 0.0, a_m)
     points = feedback_fixed_points(ensemble, a_m, a_i, target)
-    a_m, a_i = float(a_m), float(a_i)
-    is_flat = abs(a_m) <= 1e-14 * max(abs(a_i), abs(a_m), 1e-300) or a_m == 0
+    return {
+        "overlaps": (a_m, a_i),
+        "scale": readout_scale(ensemble, a_m, a_i, target),
+        "ratio": jnp.where(a_m == 0, jnp.nan, a_i / jnp.where(a_m == 0, 1.0, a_m)),
+        "critical_ratio": critical_ratio(ensemble, target),
+        "saddle_node_ratio": saddle_node(ensemble, target).ratio,
+        "phase": phase_of(points, target),
+        "fixed_points": points,
+    }
+
+
+@eqx.filter_jit
+def _evaluate_exact(ensemble: FeedbackEnsemble, target: Array):
+    points = least_squares_fixed_points(ensemble, target)
+    return points, least_squares_outlier(ensemble, target)
+
+
+def _calibrated(ensemble, overlaps: Callable, coefficients, target: float) -> FeedbackTheory:
+    dtype = ensemble.gain.dtype
+    asked = (jnp.asarray(coefficients, dtype), jnp.asarray(target, dtype))
+    found = jax.tree.map(np.asarray, _evaluate(ensemble, overlaps, *asked))
+    if found["fixed_points"].count == 0:
+        a_m, a_i = found["overlaps"]
+        raise ValueError(
+            "no calibrated readout exists: expected a_m * target + a_I different from 0, got "
+            f"a_m = {a_m}, a_I = {a_i}, `target` = {target}."
+        )
+    names = ("scale", "ratio", "critical_ratio", "saddle_node_ratio")
+    numbers = {name: float(found[name]) for name in names}
     return FeedbackTheory(
-        scale=float(scale),
-        ratio=float("nan") if is_flat else a_i / a_m,
-        critical_ratio=float(critical_ratio(ensemble, target)),
-        saddle_node_ratio=float(saddle_node(ensemble, target).ratio),
-        phase=PHASES[int(phase_of(points, target))],
-        fixed_points=jax.tree.map(np.asarray, points),
+        **numbers, phase=PHASES[int(found["phase"])], fixed_points=found["fixed_points"]
     )
 
 
@@ -174,15 +211,13 @@ def feedback_theory(
         if value is not None and not np.isfinite(value):
             raise ValueError(f"`{name}` must be a finite number, got {value}.")
     with computing(precision, device):
-        ensemble = _ensemble(gain, feedback_std, input_std, shared_weight)
+        ensemble = FeedbackEnsemble(gain, feedback_std, input_std, shared_weight)
         if ratio is not None:
-            a_m, a_i = jnp.asarray(1.0), jnp.asarray(float(ratio))
-        else:
-            p, p_m, p_i = (1.0, 1.0, 0.3) if readout is None else map(float, readout)
-            if not np.isfinite([p, p_m, p_i]).all():
-                raise ValueError(f"`readout` must be three finite numbers, got {readout}.")
-            a_m, a_i = readout_overlaps(ensemble, p, p_m, p_i)
-        return _calibrated(ensemble, a_m, a_i, float(target))
+            return _calibrated(ensemble, _by_ratio, [ratio], target)
+        coefficients = (1.0, 1.0, 0.3) if readout is None else readout
+        if len(coefficients) != 3 or not np.isfinite(coefficients).all():
+            raise ValueError(f"`readout` must be three finite numbers, got {readout}.")
+        return _calibrated(ensemble, _by_geometry, coefficients, target)
 
 
 def least_squares_theory(
@@ -223,11 +258,9 @@ def least_squares_theory(
     if not np.isfinite(target):
         raise ValueError(f"`target` must be a finite number, got {target}.")
     with computing(precision, device):
-        ensemble = _ensemble(gain, feedback_std, input_std, shared_weight)
-        target = float(target)
+        ensemble = FeedbackEnsemble(gain, feedback_std, input_std, shared_weight)
         if is_uncorrelated:
-            overlaps = least_squares_uncorrelated_overlaps(ensemble, jnp.asarray(target))
-            return _calibrated(ensemble, *overlaps, target)
-        points = least_squares_fixed_points(ensemble, target)
-        outlier = float(least_squares_outlier(ensemble, target))
-        return LeastSquaresTheory(jax.tree.map(np.asarray, points), outlier)
+            return _calibrated(ensemble, _by_least_squares, [0.0], target)
+        exact = _evaluate_exact(ensemble, jnp.asarray(target, ensemble.gain.dtype))
+        points, outlier = jax.tree.map(np.asarray, exact)
+        return LeastSquaresTheory(points, float(outlier))

@@ -106,7 +106,7 @@ def _number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
 
-def _complex(values: Sequence[complex]) -> str:
+def _complex(values) -> str:
     shown = [
         f"{v.real:.4f}" + (f"{v.imag:+.4f}i" if abs(v.imag) > 1e-12 else "") for v in values[:4]
     ]
@@ -196,7 +196,12 @@ def tables(reports: Sequence[NetworkReport], theory: dict) -> list[Table]:
         b = r.basins
         for k in range(len(b.count)):
             interval = f"[{b.low[k]:.3f}, {b.high[k]:.3f}]"
-            owner = [_output(b.output[k]), str(b.count[k]), f"{b.fraction[k]:.3f}", interval]
+            owner = [
+                _output(np.asarray(b.output[k])),
+                str(b.count[k]),
+                f"{b.fraction[k]:.3f}",
+                interval,
+            ]
             basins.append([str(i), *owner])
         if b.n_undecided or b.n_diverged:
             left = [("undecided", b.n_undecided), ("diverged", b.n_diverged)]

@@ -129,6 +129,11 @@ def _match(sketches: np.ndarray, known: np.ndarray, scale: float) -> np.ndarray:
     return np.where(near < allowed[nearest], nearest, -1)
 
 
+def _rows(rows: list, width: int, dtype) -> Array:
+    """Rows as one array, also where there is none or they are empty."""
+    return jnp.asarray(rows, dtype).reshape(len(rows), width)
+
+
 def sweep_basins(
     network: FeedbackNetwork,
     n_starts: int,
@@ -233,8 +238,8 @@ def sweep_basins(
     if path is not None:
         path.unlink(missing_ok=True)
     return Basins(
-        output=jnp.asarray([z[k] for k in attracting]).reshape(-1, network.n_outputs),
-        state=jnp.asarray([states[k] for k in attracting]).reshape(-1, network.n_units),
+        output=_rows([z[k] for k in attracting], network.n_outputs, dtype),
+        state=_rows([states[k] for k in attracting], network.n_units, dtype),
         count=jnp.asarray(count),
         fraction=jnp.asarray(count / n_starts),
         low=low,

@@ -144,7 +144,7 @@ def find_fixed_points(
     if len(states) == 0:
         empty = jnp.zeros((0,), starts.dtype)
         return FixedPoints(jnp.zeros((0, starts.shape[1])), empty, empty.astype(int), n_failed)
-    scale = 1 + np.sqrt(np.mean(states**2))
+    scale = 1 + float(np.sqrt(np.mean(states**2)))
     labels = merge_states(
         states, separation or float(jnp.finfo(starts.dtype).eps) ** (1 / 3) * scale
     )

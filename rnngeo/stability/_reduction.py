@@ -1,5 +1,7 @@
 """All fixed points of a feedback network with one output, through one scalar equation."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from rnngeo.models import FeedbackNetwork
 from ._newton import linear_solver, polish, rms
 from ._spectrum import velocity
 
-_N_BATCH = 16  # evaluations of a refinement are padded to this, so that they compile once
+_N_BATCH = 16  # outputs are evaluated in batches of this, so that scan and refinement compile once
 
 
 class LoopCurve(eqx.Module):
@@ -157,8 +159,8 @@ class LoopFixedPoints(eqx.Module):
     curve: LoopCurve
 
 
-def _evaluate(network: FeedbackNetwork, zs: np.ndarray) -> LoopCurve:
-    """`loop_curve` at a few outputs, padded so that it compiles once."""
+def _evaluate(network: FeedbackNetwork, zs: Any) -> LoopCurve:
+    """`loop_curve` in padded batches of one size."""
     zs = np.asarray(zs, network.readout_weights.dtype)
     n_padded = -(-len(zs) // _N_BATCH) * _N_BATCH
     batches = np.pad(zs, (0, n_padded - len(zs)), mode="edge").reshape(-1, _N_BATCH)
@@ -224,7 +226,7 @@ def _refine(network: FeedbackNetwork, curve: LoopCurve) -> np.ndarray:
 
 
 def loop_fixed_points(
-    network: FeedbackNetwork, *, n_grid: int = 129, bound: float | None = None
+    network: FeedbackNetwork, *, n_grid: int = 96, bound: float | None = None
 ) -> LoopFixedPoints:
     r"""All fixed points of a feedback network with one output, unstable ones included.
 
@@ -249,8 +251,7 @@ def loop_fixed_points(
     if n_grid < 3:
         raise ValueError(f"`n_grid` must be at least 3, got {n_grid}.")
     edge = output_bound(network) if bound is None else bound
-    grid = jnp.linspace(-edge, edge, n_grid, dtype=network.readout_weights.dtype)
-    curve = jax.tree.map(np.asarray, loop_curve(network, grid))
+    curve = _evaluate(network, np.linspace(-edge, edge, n_grid))
     curve = _split_tangencies(network, curve)
     roots = _refine(network, curve)
     none = len(roots) == 0

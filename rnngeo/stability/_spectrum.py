@@ -156,6 +156,12 @@ def spectrum(network: FeedbackNetwork, x: State) -> Spectrum:
     )
 
 
+@eqx.filter_jit
+def _velocity_along(network: AbstractNetwork, x: State, u: State | None, v: State) -> State:
+    """Jacobian-vector product of the velocity."""
+    return jax.jvp(lambda y: velocity(network, y, u), (x,), (v,))[1]
+
+
 def leading_eigenvalues(
     network: AbstractNetwork,
     x: State,
@@ -191,19 +197,18 @@ def leading_eigenvalues(
             f"got {n_eigenvalues}."
         )
     is_map = isinstance(network, AbstractMap)
-    _, derivative = jax.linearize(lambda y: velocity(network, y, u), x)
-    apply = jax.jit(derivative)
-    operator = LinearOperator(
-        (x.size, x.size),
-        matvec=lambda v: np.asarray(apply(jnp.asarray(v.ravel(), x.dtype))) + is_map * v.ravel(),
-        dtype=np.dtype(x.dtype),
-    )
+
+    def apply(v: np.ndarray) -> np.ndarray:
+        moved = _velocity_along(network, x, u, jnp.asarray(v.ravel(), x.dtype))
+        return np.asarray(moved) + is_map * v.ravel()
+
+    operator = LinearOperator((x.size, x.size), matvec=apply, dtype=np.dtype(x.dtype))
     values = eigs(
         operator,
         k=n_eigenvalues,
         which="LM" if is_map else "LR",
         v0=np.ones(x.size, x.dtype),
-        tol=tolerance or 0.0,
+        tol=tolerance or 0,  # pyright: ignore[reportArgumentType]
         return_eigenvectors=False,
     )
     order = np.argsort(-np.abs(values) if is_map else -values.real)

@@ -21,6 +21,7 @@ from ._training import (
     check_state,
     clamped_states,
     first_failure,
+    is_known,
     overlaps,
     per_pattern,
     prepared,
@@ -108,7 +109,7 @@ def fit_gradient_open_loop(
     rates, steepest, result = _open_loop_rates(network, task, x0)
     if learning_rate is None:
         learning_rate = 1 / steepest
-    elif not isinstance(steepest, jax.core.Tracer):
+    elif is_known(steepest):
         bound = float(2 / steepest)
         expected = f"between 0 and 2/lambda_max = {bound:.6g}"
         check_number("learning_rate", learning_rate, expected, lambda v: v < bound)
@@ -131,7 +132,8 @@ def _loop_solve(network: FeedbackNetwork, d: State, residual: State, by_output: 
         lambda v: v - jax.vmap(network.recurrent.weights.mv)(v * d),
         jax.eval_shape(lambda: right),
     )
-    solver = lx.GMRES(**tolerances(right.dtype), restart=_RESTART)
+    tolerance = tolerances(right.dtype)
+    solver = lx.GMRES(tolerance["rtol"], tolerance["atol"], restart=_RESTART)
     guess = {"y0": jnp.stack([jnp.zeros_like(residual), by_output])}
     solution = lx.linear_solve(operator, right, solver, options=guess, throw=False)
     return solution.value[0] * scale, solution.value[1]
@@ -180,14 +182,20 @@ def _gradient(rates, errors, slopes_of_loop, is_normalised) -> State:
 
 
 @eqx.filter_jit
-def _follow(
-    network, task, readout, x0, learning_rate, tolerance, optimizer, is_normalised, n_steps
-) -> Training:
-    optimizer = optax.sgd(learning_rate) if optimizer is None else optimizer
+def _first_states(network, task, readout, x0):
+    """Closed-loop steady states under every input, reached from x0."""
     begin = lambda drive: steady_state(
         with_input(network.with_readout(readout), drive).closed_loop, x0, throw=False
     )
     started = eqx.filter_vmap(begin)(task.inputs)
+    return started.value, first_failure(started.result)
+
+
+@eqx.filter_jit
+def _follow(
+    network, task, xs, readout, learning_rate, tolerance, result, optimizer, is_normalised, n_steps
+) -> Training:
+    optimizer = optax.sgd(learning_rate) if optimizer is None else optimizer
     settle = jax.vmap(
         lambda drive, x, by_output, n: _settle(network, drive, n, x, by_output),
         in_axes=(0, 0, 0, None),
@@ -202,15 +210,14 @@ def _follow(
         history |= overlaps(network, task.inputs[0], readout)
         gradient = _gradient(rates, history["error"], h, is_normalised)
         change, state = optimizer.update(gradient, state, readout)
-        change = jnp.where(is_last, 0.0, change)
+        change = jnp.where(is_last, 0.0, jnp.asarray(change))
         dz = rates @ change / (1 - h)
         carry = (xs + by_output * dz[:, None], by_output, readout + change, state)
         return carry, (history, jnp.all(is_converged))
 
-    carry = (started.value, jnp.zeros_like(started.value), readout, optimizer.init(readout))
+    carry = (xs, jnp.zeros_like(xs), readout, optimizer.init(readout))
     is_last = jnp.arange(n_steps + 1) == n_steps
     (_, _, readout, _), (history, is_converged) = jax.lax.scan(step, carry, is_last)
-    result = first_failure(started.result)
     result = unless(result, jnp.all(is_converged), RESULTS.not_converged)
     is_met = jnp.all(jnp.abs(history["error"][-1]) <= tolerance)
     result = unless(result, is_met, RESULTS.target_missed)
@@ -280,6 +287,8 @@ def fit_gradient_closed_loop(
     dtype = network.feedback_weights.dtype
     learning_rate, tolerance = (jnp.asarray(v, dtype) for v in (learning_rate, tolerance))
     readout, x0 = start(network, readout), start(network, x0)
+    xs, result = _first_states(network, task, readout, x0)
     return _follow(
-        network, task, readout, x0, learning_rate, tolerance, optimizer, is_normalised, n_steps
-    )
+        network, task, xs, readout, learning_rate, tolerance, result,
+        optimizer, is_normalised, n_steps,
+    )  # fmt: skip

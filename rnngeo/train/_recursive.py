@@ -111,17 +111,18 @@ def fit_recursive_least_squares(
     update in the gain, d k = P_new phi.
     """
     task = prepared(network, task)
-    if (key is None) == (x0 is None):
-        raise ValueError(
-            "Exactly one of `key` and `x0` must be given, got "
-            f"{'neither' if key is None else 'both'}."
-        )
     check_state("x0", x0, network.n_units)
+    n_units, dtype = network.n_units, network.feedback_weights.dtype
+    if x0 is not None and key is None:
+        x = x0.astype(dtype)
+    elif key is not None and x0 is None:
+        x = jr.normal(key, (n_units,), dtype)
+    else:
+        given = "neither" if key is None else "both"
+        raise ValueError(f"Exactly one of `key` and `x0` must be given, got {given}.")
     numbers = {"ridge": ridge, "duration": duration, "dt": dt, "block": block}
     for name, value in numbers.items():
         check_number(name, value, "positive", lambda v: v > 0)
-    n_units, dtype = network.n_units, network.feedback_weights.dtype
-    x = jr.normal(key, (n_units,), dtype) if x0 is None else x0.astype(dtype)
     unit = time_step(network, dt)
     n_steps, n_block = (max(round(length / unit), 1) for length in (duration, block))
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 
+import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from rnngeo._results import RESULTS, Solution
 from rnngeo._types import Scalar, State
 from rnngeo.integrate import simulate, steady_state
 from rnngeo.models import AbstractMap, FeedbackNetwork
+from rnngeo.stability import polish
 from rnngeo.tasks import StationaryAssociation
 
 
@@ -35,9 +38,14 @@ class Training(eqx.Module):
         return self.result == RESULTS.successful
 
 
-def check_number(name: str, value, expected: str, is_allowed: Callable[[np.ndarray], object]):
+def is_known(value) -> bool:
+    """Whether Python may look at this number (it is not traced)."""
+    return not isinstance(value, Tracer)
+
+
+def check_number(name: str, value, expected: str, is_allowed: Callable[[np.ndarray], np.ndarray]):
     """Refuse a number outside its range; a traced number passes, so that batches run through."""
-    if isinstance(value, jax.core.Tracer):
+    if not is_known(value):
         return
     if not np.all(is_allowed(np.asarray(value))):
         raise ValueError(f"`{name}` must be {expected}, got {value}.")
@@ -88,10 +96,17 @@ def start(network: FeedbackNetwork, x0: State | None) -> State:
 
 
 def clamped_states(network: FeedbackNetwork, task: StationaryAssociation, x0: State) -> Solution:
-    """Steady states at z = A_k under I_k; the value has shape `(n_patterns, n_units)`."""
+    """Steady states at z = A_k under I_k; the value has shape `(n_patterns, n_units)`.
+
+    Integration brings the state near rest, Newton's method to rounding, so that a fit is exact.
+    """
 
     def relax(drive, target):
-        return steady_state(with_input(network, drive).open_loop(target), x0, throw=False)
+        clamped = with_input(network, drive).open_loop(target)
+        relaxed = steady_state(clamped, x0, throw=False)
+        x, _, is_found = polish(clamped, relaxed.value)
+        is_kept = is_found & (relaxed.result == RESULTS.successful)
+        return Solution(jnp.where(is_kept, x, relaxed.value), relaxed.result, relaxed.stats)
 
     return eqx.filter_vmap(relax)(task.inputs, task.targets)
 
@@ -102,12 +117,18 @@ def time_step(network: FeedbackNetwork, dt: float) -> float:
 
 
 def run_saved(network: FeedbackNetwork, x0: State, times, dt: float, u: State | None = None):
-    """Closed-loop states at `times`, shape `(time, n_units)`, by Euler steps or the map itself."""
+    """Closed-loop states at `times`, shape `(time, n_units)`, by Euler steps or the map itself.
+
+    The reverse pass keeps every step. With fewer checkpoints it repeats steps, their times may be
+    rounded differently, and a saved time at the end of a step is then lost from the gradient.
+    """
     with jax.ensure_compile_time_eval():  # a map must know its times while tracing
         ts = jnp.asarray(times, x0.dtype)
-    step = None if isinstance(network.recurrent, AbstractMap) else dt
-    options = {"t1": times[-1], "ts": ts, "dt": step, "throw": False}
-    return simulate(network.closed_loop, x0, u=u, **options).xs
+    options = {"t1": times[-1], "ts": ts, "u": u, "throw": False}
+    if not isinstance(network.recurrent, AbstractMap):
+        every_step = dfx.RecursiveCheckpointAdjoint(checkpoints=round(times[-1] / dt) + 2)
+        options |= {"dt": dt, "adjoint": every_step}
+    return simulate(network.closed_loop, x0, **options).xs
 
 
 def first_failure(result: RESULTS) -> RESULTS:
@@ -115,7 +136,7 @@ def first_failure(result: RESULTS) -> RESULTS:
     return jax.tree.map(lambda code: code[jnp.argmax(result != RESULTS.successful)], result)
 
 
-def unless(result: RESULTS, is_met: Array, failure: RESULTS) -> RESULTS:
+def unless(result: RESULTS, is_met: Array, failure) -> RESULTS:
     """Add one more condition to a code: an earlier failure stays."""
     return RESULTS.where((result != RESULTS.successful) | is_met, result, failure)
 

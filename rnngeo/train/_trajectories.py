@@ -84,8 +84,8 @@ def trajectory_loss(
         ValueError: Shapes of task and network differ, several outputs, `t1` or `dt` not positive,
             or `window` outside (0, 1].
 
-    Cost: `t1 / dt` products of the couplings with an N x (n_starts P) matrix; the gradient a few
-    times that, with checkpoints.
+    Cost: `t1 / dt` products of the couplings with an N x (n_starts P) matrix; the gradient three
+    to four times that, and memory for the states of all Euler steps.
 
     Reference: Werbos, Proc. IEEE 78, 1550 (1990).
     """
@@ -172,7 +172,7 @@ def fit_through_trajectories(
             `dt` not positive, or `window` outside (0, 1].
 
     Cost: `t1 / dt` products of the couplings with an N x (n_starts P) matrix per step, times three
-    to four for the gradient; memory grows as the square root of the number of Euler steps.
+    to four for the gradient; memory for the states of all Euler steps, N P n_starts t1 / dt.
 
     Reference: Werbos, Proc. IEEE 78, 1550 (1990), backpropagation through time; the loss is ours.
     """

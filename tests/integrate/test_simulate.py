@@ -206,3 +206,19 @@ def test_times_do_not_recompile(key):
     n_traces = len(traces)
     simulate(eqx.tree_at(lambda f: f.tau, flow, jnp.array(2.0)), jnp.zeros(N), t1=1.1, dt=0.11)
     assert len(traces) == n_traces
+
+
+@pytest.mark.parametrize("n_steps", [10, 60])
+def test_gradient_keeps_every_time_saved_at_the_end_of_a_step(n_steps):
+    """Euler on dx/dt = a x: x_n = (1 + a dt)^n, so the derivative of the sum is known."""
+    a, dt = 0.4, 0.1
+    ts = jnp.asarray([dt * i for i in range(1, n_steps + 1)])
+
+    def total(a):
+        linear = RateFlow(jnp.reshape(1 + a, (1, 1)), nonlinearity=lambda x: x)
+        path = simulate(linear, jnp.ones(1), t1=dt * n_steps, ts=ts, dt=dt, throw=False)
+        return jnp.sum(path.xs)
+
+    n = np.arange(1, n_steps + 1)
+    expected = np.sum(n * dt * (1 + a * dt) ** (n - 1))
+    assert np.isclose(jax.grad(total)(jnp.asarray(a)), expected, rtol=1e-8)

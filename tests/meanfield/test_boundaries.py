@@ -30,10 +30,11 @@ def test_golden_boundaries(golden):
 
 def test_saddle_node_is_the_extremum_of_the_curve():
     e = FeedbackEnsemble(0.8, 1.2, 0.5, 0.5)
+    sampled = jax.jit(jax.vmap(lambda target, z: ratio_curve(e, target, z), in_axes=(None, 0)))
     for target in (1.3, -0.9, -0.3):
         end = 2 * float(e.symmetry_point) - target
         z = np.linspace(0, end, 4001)[1:-1]
-        curve = np.asarray(jax.jit(jax.vmap(lambda z, t=target: ratio_curve(e, t, z)))(z))
+        curve = np.asarray(sampled(target, z))
         best = np.argmax(curve) if target > 0 else np.argmin(curve)
         born = saddle_node(e, target)
         np.testing.assert_allclose(born.ratio, curve[best], atol=1e-6)
@@ -50,13 +51,13 @@ def test_absent_boundaries():
 
 
 def test_gradient_of_boundaries():
-    ensemble = lambda s: FeedbackEnsemble(0.8, 1.2, s, 0.5)
-    for fn in (
-        lambda s: saddle_node(ensemble(s), 1.3).ratio,
-        lambda s: saddle_node(ensemble(s), 1.3).output,
-        lambda s: critical_ratio(ensemble(s), 1.3),
-    ):
-        np.testing.assert_allclose(jax.grad(fn)(0.5), central_difference(fn, 0.5), rtol=1e-6)
+    def boundaries(s):
+        e = FeedbackEnsemble(0.8, 1.2, s, 0.5)
+        born = saddle_node(e, 1.3)
+        return jnp.stack([born.ratio, born.output, critical_ratio(e, 1.3)])
+
+    slopes = jax.jit(jax.jacrev(boundaries))(0.5)
+    np.testing.assert_allclose(slopes, central_difference(boundaries, 0.5), rtol=1e-6)
 
 
 def _compare(ensemble, diagram, ratios, targets, rng, n_cells):
@@ -75,7 +76,7 @@ def test_phase_diagram_against_counting():
     e = FeedbackEnsemble(0.5, 1.2, 0.5, 0.5)
     diagram = phase_diagram(e, jnp.asarray(ratios), jnp.asarray(targets))
     counted = _compare(e, diagram, ratios, targets, rng, 150)
-    assert len(PHASES) == 3
+    assert PHASES == ("1S", "3U", "3S")
     assert set(np.unique(counted)) == {0, 1, 2}
 
 
@@ -88,18 +89,12 @@ def test_phase_diagram_where_the_curve_has_a_pole():
 
 
 def test_phase_diagram_over_the_gain():
-    ratios, gains = jnp.linspace(-1.5, 0.5, 41), jnp.asarray([0.0, 0.4, 0.9])
+    ratios, gains = jnp.linspace(-1.51, 0.5, 41), jnp.asarray([0.0, 0.4, 0.9])
     diagram = phase_diagram_gain(FeedbackEnsemble(0.0, 1.2, 0.5, 0.5), ratios, gains, 1.0)
     for k, gain in enumerate(gains):
         e = FeedbackEnsemble(gain, 1.2, 0.5, 0.5)
-        row = phase_diagram(e, ratios, jnp.asarray([1.0]))
-        np.testing.assert_array_equal(diagram.phase[k], row.phase[0])
-        np.testing.assert_allclose(diagram.saddle_node_ratio[k], saddle_node(e, 1.0).ratio)
-        np.testing.assert_allclose(diagram.critical_ratio[k], critical_ratio(e, 1.0))
-
-
-def test_bands_in_the_order_of_the_theory():
-    e = FeedbackEnsemble(0.3, 1.2, 0.5, 0.5)
-    diagram = phase_diagram(e, jnp.asarray([-1.5, -0.7, 0.0, 0.5]), jnp.asarray([1.0, 0.0]))
-    assert [PHASES[k] for k in diagram.phase[0]] == ["1S", "3U", "3S", "1S"]
-    assert diagram.phase[1, 0] == 0
+        r_c, r_sn = critical_ratio(e, 1.0), saddle_node(e, 1.0).ratio
+        np.testing.assert_allclose(diagram.critical_ratio[k], r_c)
+        np.testing.assert_allclose(diagram.saddle_node_ratio[k], r_sn)
+        bands = np.searchsorted(np.asarray([-1.0, float(r_c), float(r_sn)]), np.asarray(ratios))
+        np.testing.assert_array_equal(diagram.phase[k], np.asarray([0, 1, 2, 0])[bands])

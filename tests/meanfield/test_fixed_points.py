@@ -1,5 +1,7 @@
 """Uncorrelated theory: golden tables, the eigenvalue identities, hard geometries."""
 
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,20 +11,29 @@ from scipy import integrate, optimize
 
 from rnngeo.meanfield import (
     FeedbackEnsemble,
+    _fixed_points,
+    chaotic_state,
     critical_gain,
     critical_ratio,
     feedback_fixed_points,
+    gradient_descent_path,
+    least_squares_bistability_target,
+    least_squares_fixed_points,
     least_squares_overlaps,
     least_squares_ratio,
     least_squares_uncorrelated_overlaps,
     mean_slope,
     open_loop_variance,
+    pattern_fixed_points,
+    phase_diagram,
     ratio_curve,
     readout_overlaps,
     readout_scale,
     saddle_node,
 )
 from rnngeo.numerics import bracketed_root
+
+NAMES = ("gain", "feedback_std", "input_std", "shared_weight")
 
 
 def overlaps_of(entry, ensemble):
@@ -34,10 +45,11 @@ def test_golden_fixed_points(golden, ensemble_of, assert_fixed_points):
     for entry in golden["uncorrelated_fixed_points"]:
         expected, target = entry["expected"], entry["inputs"]["target"]
         a_m, a_I = overlaps_of(entry, ensemble_of(entry))
-        assert_golden(a_m, expected["a_m"], entry["tolerance"])
-        assert_golden(a_I, expected["a_I"], entry["tolerance"])
-        c = readout_scale(ensemble_of(entry), a_m, a_I, target)
-        assert_golden(c, expected["c"], entry["tolerance"])
+        values = {"a_m": a_m, "a_I": a_I, "r": a_I / a_m if a_m else None}
+        values["c"] = readout_scale(ensemble_of(entry), a_m, a_I, target)
+        for name in values.keys() & expected.keys():
+            if expected[name] is not None:
+                assert_golden(values[name], expected[name], entry["tolerance"], name)
         found = feedback_fixed_points(ensemble_of(entry), a_m, a_I, target)
         assert_fixed_points(found, expected["fixed_points"], entry["tolerance"])
 
@@ -87,7 +99,7 @@ def test_open_loop_variance_against_brute_force():
     average = lambda d: integrate.quad(
         lambda y: np.exp(-y * y / 2) / np.sqrt(2 * np.pi) * np.tanh(np.sqrt(d) * y) ** 2, -12, 12
     )[0]
-    brute = optimize.brentq(lambda d: d - 1.1**2 * average(d) - s, s, s + 1.1**2, xtol=1e-13)
+    brute: Any = optimize.brentq(lambda d: d - 1.1**2 * average(d) - s, s, s + 1.1**2, xtol=1e-13)
     np.testing.assert_allclose(open_loop_variance(e, 0.4), brute, rtol=1e-11)
     np.testing.assert_allclose(e.input_variance(0.4), s, rtol=1e-14)
 
@@ -102,12 +114,12 @@ def test_gradients_of_the_open_loop():
     def variance(g, s, z):
         return open_loop_variance(FeedbackEnsemble(g, 1.2, s, 0.5), z)
 
-    args = (0.9, 0.5, 0.3)
-    for k in range(3):
-        along = lambda x, k=k: float(variance(*args[:k], x, *args[k + 1 :]))
-        slope = jax.grad(variance, argnums=k)(*args)
-        np.testing.assert_allclose(slope, central_difference(along, args[k]), rtol=1e-8)
-    second = jax.grad(jax.grad(variance, argnums=2), argnums=2)(*args)
+    g, s, z = 0.9, 0.5, 0.3
+    slopes = jax.grad(variance, argnums=(0, 1, 2))(g, s, z)
+    lines = (lambda x: variance(x, s, z), lambda x: variance(g, x, z), lambda x: variance(g, s, x))
+    for slope, line, x in zip(slopes, lines, (g, s, z), strict=True):
+        np.testing.assert_allclose(slope, central_difference(line, x), rtol=1e-8)
+    second = jax.grad(jax.grad(variance, argnums=2), argnums=2)(g, s, z)
     along = lambda z: float(jax.grad(variance, argnums=2)(0.9, 0.5, z))
     np.testing.assert_allclose(second, central_difference(along, 0.3), rtol=1e-8)
 
@@ -135,7 +147,7 @@ def test_slope_and_outliers_are_consistent(ensemble):
 def test_root_at_one_where_stability_is_exchanged(ensemble):
     r = critical_ratio(ensemble, 1.0)
     found = feedback_fixed_points(ensemble, 1.0, r, 1.0)
-    k = int(np.argmin(np.abs(found.output - 1.0)))
+    k = int(np.nanargmin(np.abs(found.output - 1.0)))
     np.testing.assert_allclose(found.slope[k], 1.0, rtol=1e-10)
     np.testing.assert_allclose(found.roots[k, 0], 1.0, rtol=1e-10)
     born = saddle_node(ensemble, 1.0)
@@ -190,10 +202,9 @@ def test_ratio_curve_lists_all_other_fixed_points(ensemble):
     np.testing.assert_allclose(ratio_curve(ensemble, 1.0, 1.0 + 1e-9), limit, rtol=1e-8)
 
 
-@pytest.mark.parametrize("rho", [0.0])
-def test_symmetry_under_change_of_sign(rho):
+def test_symmetry_under_change_of_sign():
     """(A, r, s_mI) -> (-A, -r, -s_mI); without a shared direction the ensemble is its own image."""
-    e = FeedbackEnsemble(0.8, 1.2, 0.5, rho)
+    e = FeedbackEnsemble(0.8, 1.2, 0.5, 0.0)
     plus, minus = (feedback_fixed_points(e, 1.0, s * 0.05, s * 1.0) for s in (1.0, -1.0))
     assert int(plus.count) == 3
     np.testing.assert_allclose(plus.output[:3], -minus.output[:3][::-1], rtol=1e-11)
@@ -209,7 +220,9 @@ def test_special_targets(ensemble):
     free = readout_scale(ensemble, 2.0, 0.0, 0.0)
     np.testing.assert_allclose(free, 0.5 / mean_slope(ensemble, 0.0), rtol=1e-14)
     found = feedback_fixed_points(ensemble, 2.0, 0.0, 0.0)
-    np.testing.assert_allclose(found.output[:2], [2 * float(ensemble.symmetry_point), 0.0])
+    np.testing.assert_allclose(
+        found.output[:2], [2 * float(ensemble.symmetry_point), 0.0], atol=1e-12
+    )
     np.testing.assert_allclose(found.slope[1], 1.0)
     # No feedback at all: the loop is linear, and only the target remains.
     open_ = feedback_fixed_points(FeedbackEnsemble(0.3, 0.0, 0.5, 0.5), 1.0, 0.4, 1.0)
@@ -222,18 +235,17 @@ def test_impossible_readout_is_refused(ensemble):
             feedback_fixed_points(ensemble, a_m, a_I, target)
         with pytest.raises(ValueError, match="no calibrated readout exists"):
             readout_scale(ensemble, a_m, a_I, target)
-    traced = jax.vmap(lambda z: feedback_fixed_points(ensemble, 1.0, 0.5, z))(
-        jnp.asarray([-0.5, 1.0])
-    )
-    assert np.all(np.isnan(traced.output[0]))
-    assert list(traced.count) == [0, 3 if float(traced.count[1]) == 3 else 1]
     assert np.isnan(jax.jit(lambda z: readout_scale(ensemble, 1.0, 0.5, z))(-0.5))
 
 
 def test_vmap_is_loop_and_gradient_is_difference(ensemble):
-    targets = jnp.asarray([-2.0, -0.5, 0.7, 2.5])
+    """Also where no readout exists: NaN in a batch."""
+    targets = jnp.asarray([-2.0, -0.5, -0.38 / 1.6, 2.5])
     batch = jax.vmap(lambda z: feedback_fixed_points(ensemble, 1.6, 0.38, z))(targets)
-    for k, target in enumerate(targets):
+    assert int(batch.count[2]) == 0
+    assert np.all(np.isnan(batch.output[2]))
+    for k in (0, 1, 3):
+        target = targets[k]
         single = feedback_fixed_points(ensemble, 1.6, 0.38, target)
         assert int(single.count) == int(batch.count[k])
         np.testing.assert_allclose(single.output, batch.output[k], rtol=1e-11)
@@ -249,18 +261,15 @@ def test_landmarks_of_the_published_setting(golden, ensemble_of):
     e, expected, tolerance = ensemble_of(entry), entry["expected"], entry["tolerance"]
     a_m, a_I = overlaps_of(entry, ensemble_of(entry))
     r = a_I / a_m
-    root = jax.jit(bracketed_root, static_argnums=0)
-    low, high = jnp.asarray(-1.5), jnp.asarray(-0.4)
-    crossing = root(lambda z: critical_ratio(e, z) - r, low, high)
+    crossing, born = _thresholds(e, r, (-1.5, -0.4), (0.5, 2.5))
     assert_golden(-r, expected["flex"], tolerance)
     assert_golden(crossing, expected["transcritical"], tolerance)
-    born = root(lambda z: saddle_node(e, z).ratio - r, jnp.asarray(0.5), jnp.asarray(2.5))
     assert_golden(born, expected["saddle_node"], tolerance)
     still = feedback_fixed_points(e, 0.0, 1.0, e.symmetry_point)
     assert_golden(still.bulk_radius[0], expected["largest_bulk_radius"], tolerance)
     targets = jnp.linspace(0.3202, 0.3222, 11)
-    found = jax.vmap(lambda z: feedback_fixed_points(e, a_m, a_I, z))(targets)
-    peaks = found.roots[:, 0, 0].real
+    found = [feedback_fixed_points(e, a_m, a_I, z) for z in targets]
+    peaks = jnp.stack([f.roots[0, 0].real for f in found])
     assert_golden(jnp.max(peaks), expected["peak_outlier"], tolerance)
     best = targets[jnp.argmax(peaks)]
     assert_golden(best, expected["peak_outlier_target"], tolerance, "peak_outlier_target")
@@ -269,29 +278,61 @@ def test_landmarks_of_the_published_setting(golden, ensemble_of):
 def test_thresholds_of_the_shared_readout(golden, ensemble_of):
     (entry,) = golden["single_direction_thresholds"]
     e, r = ensemble_of(entry), entry["expected"]["r"]
-    root = jax.jit(bracketed_root, static_argnums=0)
-    born = root(lambda z: saddle_node(e, z).ratio - r, jnp.asarray(1.0), jnp.asarray(4.0))
+    crossing, born = _thresholds(e, jnp.asarray(r), (-2.0, -0.6), (1.0, 4.0))
     assert_golden(born, entry["expected"]["saddle_node"], entry["tolerance"])
-    crossing = root(lambda z: critical_ratio(e, z) - r, jnp.asarray(-2.0), jnp.asarray(-0.6))
     assert_golden(crossing, entry["expected"]["transcritical"], entry["tolerance"])
 
 
+@jax.jit
+def _thresholds(e, r, around_crossing, around_birth):
+    """Targets at which the two boundaries pass a given ratio."""
+    ends = lambda pair: (jnp.asarray(x, r.dtype) for x in pair)
+    crossing = bracketed_root(lambda z: critical_ratio(e, z) - r, *ends(around_crossing))
+    born = bracketed_root(lambda z: saddle_node(e, z).ratio - r, *ends(around_birth))
+    return crossing, born
+
+
 @pytest.mark.float32
-def test_single_precision_is_close():
-    if not jax.config.jax_enable_x64:
-        found = feedback_fixed_points(FeedbackEnsemble(0.3, 1.2, 0.5, 0.5), 1.6, 0.38, -1.5)
-        assert found.output.dtype == jnp.float32
-        np.testing.assert_allclose(found.output[:3], [-1.5, -0.423, 1.886], atol=5e-3)
-        return
-    numbers = (0.3, 1.2, 0.5, 0.5)
-    double = feedback_fixed_points(FeedbackEnsemble(*numbers), 1.6, 0.38, -1.5)
-    single = FeedbackEnsemble(*(jnp.asarray(x, jnp.float32) for x in numbers))
-    single = feedback_fixed_points(single, 1.6, 0.38, -1.5)
-    assert single.output.dtype == jnp.float32
-    assert single.roots.dtype == jnp.complex64
-    np.testing.assert_allclose(single.output, double.output, rtol=2e-5)
-    np.testing.assert_allclose(single.slope, double.slope, rtol=1e-3)
-    np.testing.assert_array_equal(single.is_stable, double.is_stable)
+def test_single_precision_is_close(golden):
+    entry = next(e for e in golden["uncorrelated_fixed_points"] if e["id"] == "set_A2")
+    g, s_m, s_I, rho = (jnp.asarray(entry["inputs"][name], jnp.float32) for name in NAMES)
+    e, target = FeedbackEnsemble(g, s_m, s_I, rho), jnp.asarray(-1.5, jnp.float32)
+    found = feedback_fixed_points(e, *overlaps_of(entry, e), target)
+    assert found.output.dtype == jnp.float32
+    assert found.roots.dtype == jnp.complex64
+    expected = entry["expected"]["fixed_points"]
+    assert int(found.count) == len(expected)
+    for k, row in enumerate(expected):
+        np.testing.assert_allclose(found.output[k], row["z"], rtol=2e-5)
+        np.testing.assert_allclose(found.variance[k], row["D0"], rtol=2e-5)
+        np.testing.assert_allclose(found.slope[k], row["slope"], rtol=1e-3)
+        assert bool(found.is_stable[k]) == row["is_stable"]
+
+
+@pytest.mark.float32
+def test_precision_is_kept_everywhere():
+    """Single in, single out, also where double precision is on."""
+    one = lambda x: jnp.asarray(x, jnp.float32)
+    e = FeedbackEnsemble(one(0.3), 1.2, 0.5, 0.5)
+    pair = one([[0.25, 0.02], [0.02, 0.3]])
+    shapes = jax.eval_shape(
+        lambda z: (
+            open_loop_variance(e, z),
+            critical_gain(e, z),
+            saddle_node(e, z),
+            least_squares_fixed_points(e, z),
+            least_squares_overlaps(e, z),
+            chaotic_state(e, z),
+            gradient_descent_path(e, z, n_intervals=2),
+            pattern_fixed_points(e, jnp.stack([z, -z]), pair, one([0.1, 0.0])),
+            phase_diagram(e, z[None], z[None]),
+            least_squares_bistability_target(e, exact=True),
+        ),
+        one(0.7),
+    )
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(shapes)}
+    assert jnp.dtype("float64") not in dtypes
+    assert jnp.dtype("complex128") not in dtypes
 
 
 @pytest.mark.float32
@@ -302,7 +343,7 @@ def test_ensemble_refuses_bad_numbers():
         (dict(input_std=np.nan), "input_std"),
         (dict(shared_weight=1.2), r"`shared_weight` must lie in \[-1, 1\], got 1.2"),
     ):
-        numbers = dict(gain=0.3, feedback_std=1.2, input_std=0.5, shared_weight=0.5) | bad
+        numbers: Any = dict(gain=0.3, feedback_std=1.2, input_std=0.5, shared_weight=0.5) | bad
         with pytest.raises(ValueError, match=match):
             FeedbackEnsemble(**numbers)
     e = FeedbackEnsemble(1, 2, 1, 0.5)
@@ -312,7 +353,7 @@ def test_ensemble_refuses_bad_numbers():
 
 
 def test_no_recompilation_for_new_numbers(ensemble):
-    core = feedback_fixed_points.__globals__["_feedback_fixed_points"]
+    core = cast(Any, _fixed_points._feedback_fixed_points)
     feedback_fixed_points(ensemble, 1.6, 0.38, -1.5)
     size = core._cached._cache_size()
     feedback_fixed_points(FeedbackEnsemble(0.7, 1.0, 0.2, 0.1), 1.1, 0.3, 1)

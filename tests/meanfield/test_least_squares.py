@@ -44,27 +44,29 @@ def test_golden_least_squares(golden, ensemble_of, assert_fixed_points):
 
 def test_golden_largest_outlier(golden, ensemble_of):
     targets = jnp.linspace(-3.0, -1e-3, 3000)
+    curve = jax.jit(jax.vmap(least_squares_outlier, in_axes=(None, 0)))
+    slope = jax.grad(least_squares_outlier, argnums=1)
+    summit = jax.jit(lambda e, *ends: bracketed_root(lambda z: slope(e, z), *ends))
+    edge = jax.jit(
+        lambda e, *ends: bracketed_root(lambda z: least_squares_outlier(e, z) - 1, *ends)
+    )
     for entry in golden["least_squares_outlier_maximum"]:
         e, expected, tolerance = ensemble_of(entry), entry["expected"], entry["tolerance"]
-        outlier = lambda z, e=e: least_squares_outlier(e, z)
-        values = jax.jit(jax.vmap(outlier))(targets)
-        best = targets[jnp.argmax(values)]
+        best = targets[jnp.argmax(curve(e, targets))]
         assert_golden(best, expected["at_target"], tolerance, "at_target")
-        root = jax.jit(bracketed_root, static_argnums=0)
-        top = root(jax.grad(outlier), best - 0.01, best + 0.01)
-        assert_golden(outlier(top), expected["max"], tolerance, "max")
-        if "unstable_from" in expected:
-            for name, low, high in (("unstable_from", -3.0, best), ("unstable_to", best, 0.0)):
-                edge = root(lambda z, f=outlier: f(z) - 1, jnp.asarray(low), jnp.asarray(high))
-                assert_golden(edge, expected[name], tolerance, name)
-            stable = lambda z, e=e: feedback_fixed_points(
-                e, *least_squares_uncorrelated_overlaps(e, z), z
-            )
-            for edge, inside in zip(expected["approx_unstable"], (1, -1), strict=True):
-                z = edge + inside * jnp.asarray([-2e-6, 2e-6])
-                found = jax.vmap(stable)(z)
-                k = jnp.nanargmin(jnp.abs(found.output - z[:, None]), axis=1)
-                assert list(found.is_stable[jnp.arange(2), k]) == [True, False]
+        top = least_squares_outlier(e, summit(e, best - 0.01, best + 0.01))
+        assert_golden(top, expected["max"], tolerance, "max")
+        if "unstable_from" not in expected:
+            continue
+        low, high = jnp.asarray(-3.0), jnp.asarray(0.0)
+        assert_golden(edge(e, low, best), expected["unstable_from"], tolerance)
+        assert_golden(edge(e, best, high), expected["unstable_to"], tolerance)
+        for place, inside in zip(expected["approx_unstable"], (1, -1), strict=True):
+            for shift, is_stable in ((-2e-6, True), (2e-6, False)):
+                z = place + inside * shift
+                found = feedback_fixed_points(e, *least_squares_uncorrelated_overlaps(e, z), z)
+                k = int(np.nanargmin(np.abs(found.output - z)))
+                assert bool(found.is_stable[k]) == is_stable
 
 
 @pytest.mark.slow
@@ -165,7 +167,7 @@ def test_overlap_by_plain_iteration():
     y = np.linspace(-9, 9, 601)
     w = np.exp(-(y**2) / 2) * (y[1] - y[0]) / np.sqrt(2 * np.pi)
     shared = 1.44 * a * b + 0.6 * 0.49 * (a + b) + 0.25
-    c = shared
+    c, k = shared, 0.0
     for _ in range(60):
         rho = c / np.sqrt(d_a * d_b)
         second = np.sqrt(d_b) * (rho * y[:, None] + np.sqrt(1 - rho**2) * y)
@@ -177,6 +179,7 @@ def test_overlap_by_plain_iteration():
     np.testing.assert_allclose(slope, difference, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_patterns(ensemble):
     s = ensemble.feedback_input_covariance
     pair = jnp.asarray([[0.25, 0.02], [0.02, 0.3]])

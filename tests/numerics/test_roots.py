@@ -74,9 +74,8 @@ def test_minimum_stops_below():
 @pytest.mark.float32
 def test_close_pair_in_one_cell():
     gap = 1e-5 if machine_epsilon() < 1e-10 else 2e-2
-    roots, count = find_roots(
-        lambda x: jnp.sin(x) * (x - 1.3) * (x - 1.3 - gap), jnp.linspace(a(-5.0), a(6.0), 40)
-    )
+    fn = lambda x: jnp.sin(x) * (x - 1.3) * (x - 1.3 - gap)
+    roots, count = jax.jit(lambda g: find_roots(fn, g))(jnp.linspace(a(-5.0), a(6.0), 40))
     expected = [-np.pi, 0.0, 1.3, 1.3 + gap, np.pi]
     assert int(count) == 5
     np.testing.assert_allclose(roots[:5], expected, atol=200 * machine_epsilon() / gap)
@@ -98,10 +97,11 @@ def test_zeros_on_nodes_count_once():
 
 
 def test_overflow_of_roots_and_gaps_of_values():
-    roots, count = find_roots(lambda x: jnp.sin(x), jnp.linspace(0.1, 40.0, 100), max_roots=3)
+    search = lambda fn, grid: jax.jit(lambda g: find_roots(fn, g, max_roots=3))(grid)
+    roots, count = search(jnp.sin, jnp.linspace(0.1, 40.0, 100))
     assert int(count) == 3
     np.testing.assert_allclose(roots, np.pi * np.arange(1, 4))
-    roots, count = find_roots(lambda x: jnp.log(x) - 1, jnp.linspace(-1.0, 5.0, 13))
+    roots, count = search(lambda x: jnp.log(x) - 1, jnp.linspace(-1.0, 5.0, 13))
     np.testing.assert_allclose(roots[0], np.e)
     assert int(count) == 1
 

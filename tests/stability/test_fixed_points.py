@@ -43,8 +43,8 @@ def test_reduction_and_newton_find_the_same_points(key, kind, target):
 
 def test_one_unit_is_solved_by_hand():
     """x = w tanh(x) + m n tanh(x) + I: brentq on a dense scan is the witness."""
-    network = FeedbackNetwork(RateFlow(jnp.asarray([[0.5]])), jnp.asarray([2.0]), jnp.asarray([1.0]),
-                              jnp.asarray([0.1]))  # fmt: skip
+    one_by_one, one = jnp.asarray([[0.5]]), jnp.ones(1)
+    network = FeedbackNetwork(RateFlow(one_by_one), 2.0 * one, one, 0.1 * one)
     f = lambda x: -x + 2.5 * np.tanh(x) + 0.1
     grid = np.linspace(-4, 4, 4001)
     signs = np.flatnonzero(np.diff(np.sign(f(grid))))
@@ -153,8 +153,8 @@ def test_the_proof_covers_every_slope(key):
 
 
 def test_an_unknown_slope_proves_nothing():
-    network = FeedbackNetwork(RateFlow(jnp.asarray([[0.1]]), nonlinearity=jnp.sin), jnp.ones(1), jnp.ones(1),
-                              jnp.ones(1))  # fmt: skip
+    one = jnp.ones(1)
+    network = FeedbackNetwork(RateFlow(0.1 * jnp.eye(1), nonlinearity=jnp.sin), one, one, one)
     assert np.isnan(contraction_margin(network))
 
 

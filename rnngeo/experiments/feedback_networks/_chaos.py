@@ -21,7 +21,7 @@ from .._claims import Claim
 from ._setting import FEEDBACK_STD, READOUT, draw_network, ensemble_at, mean_and_error
 
 GAIN, TARGET = 2.5, 0.8
-SIZES = {500: 40, 2000: 10}  # units: networks
+SIZES = {500: 32, 2000: 8}  # units: networks
 TRANSIENT, WINDOW, DT = 40.0, 200.0, 0.1
 
 

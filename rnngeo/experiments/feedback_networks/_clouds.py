@@ -112,7 +112,7 @@ def run_e6(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
 
 def draw_e6(data: xr.Dataset):
     """One panel a case, one colour a state."""
-    axes = new_axes(1, len(CASES), size=(5.0, 4.6))[0]
+    axes = new_axes(1, len(CASES), size=(5.2, 3.4))[0]
     for ax, case in zip(axes, data["case"].values, strict=True):
         at = data.sel(case=case)
         count = int(np.isfinite(at["output"].values).sum())
@@ -121,8 +121,10 @@ def draw_e6(data: xr.Dataset):
             list(parts[..., 0] + 1j * parts[..., 1]),
             [f"z = {z:.2f}" for z in at["output"].values[:count]],
             bulk_radius=list(at["bulk_radius"].values[:count]),
-            outliers=[[value] if np.isfinite(value) else [] for value in wanted],
+            outliers=[value[np.isfinite(value)] for value in np.atleast_1d(wanted)[:, None]],
             ax=ax,
         )
-        ax.set(title=str(case), xlim=(-0.8, max(1.6, float(np.nanmax(wanted)) + 0.3)))
+        ax.set_aspect("equal", adjustable="box")
+        right = max(1.6, float(np.nanmax(wanted)) + 0.3)
+        ax.set(title=str(case), xlim=(-0.8, right), ylim=(-0.35 * right - 0.3, 0.4))
     return axes[0]

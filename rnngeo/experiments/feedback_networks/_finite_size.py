@@ -68,7 +68,7 @@ def _measure(
 
 def measure_networks(
     sizes: dict[int, int], progress: Progress, key: Key
-) -> dict[int, Float[np.ndarray, "set network quantity root"]]:
+) -> dict[int, Float[np.ndarray, "set _ quantity root"]]:
     """Output, variance and outlier at every root of every set, for some networks of each size.
 
     The same bulk serves every set: what is compared with what is always one set's mean field.
@@ -94,7 +94,7 @@ def measure_networks(
 
 
 def compare_means(
-    found: dict[int, Float[np.ndarray, "set network quantity root"]],
+    found: dict[int, Float[np.ndarray, "set _ quantity root"]],
 ) -> list[Claim]:
     """Means of the largest networks against the mean field.
 
@@ -130,7 +130,7 @@ def compare_means(
 
 
 def compare_spreads(
-    found: dict[int, Float[np.ndarray, "set network quantity root"]],
+    found: dict[int, Float[np.ndarray, "set _ quantity root"]],
 ) -> list[Claim]:
     """The exponent with which the spread of the target output falls, one a set.
 

@@ -1,6 +1,9 @@
 """E3 and E4: phases over readout ratio, target, gain and shared weight."""
 
+from functools import partial
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -119,7 +122,8 @@ def _least_squares_phases(
     for k, rho in enumerate(shared_weights):
         progress("phases of least squares", k, len(shared_weights))
         ensemble, at = ensemble_at(gain, rho), jnp.asarray(targets)
-        diagram = phase_diagram(ensemble, least_squares_ratio(ensemble, at), at)
+        ratios = jax.vmap(partial(least_squares_ratio, ensemble))(at)
+        diagram = phase_diagram(ensemble, ratios, at)
         rows.append(np.diagonal(np.asarray(diagram.phase)))  # each target with its own ratio
     progress("phases of least squares", len(shared_weights), len(shared_weights))
     return np.stack(rows)
@@ -147,7 +151,7 @@ def run_e4(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
                   table[gain, rho], float(found), reachable(1e-4 if exact else 1e-5), REFERENCE)
         )  # fmt: skip
     progress("where least squares turns bistable", len(cells), len(cells))
-    weights, targets = np.linspace(0.0, 0.995, 25), np.linspace(-3.0, 3.0, 82)
+    weights, targets = np.linspace(0.0, 0.995, 33), np.linspace(-3.0, 3.0, 150)
     phases = _least_squares_phases(0.3, weights, targets, progress)
     edge = [float(least_squares_bistability_target(ensemble_at(0.3, w), exact=False))
             for w in weights[::2]]  # fmt: skip

@@ -31,7 +31,7 @@ from .._claims import Claim, reachable
 from ._setting import critical_ratio_at, draw_network, ensemble_at, mean_and_error
 
 RULES = ("least squares", "recursive least squares", "gradient descent")
-_SHORT = dict(zip(RULES, ("LS", "RLS", "GD"), strict=True))
+_SHORT: dict[str, str] = dict(zip(RULES, ("LS", "RLS", "GD"), strict=True))
 CASES = ((0.3, 0.5, 1.2), (0.3, 0.5, 2.5), (0.3, 0.9, -1.0))  # gain, shared weight, target
 # One network of 500 units each, by another program: n.m, n.I, outputs.
 _SEEN = {
@@ -51,7 +51,7 @@ N_UNITS, N_NETWORKS, _N_STEPS, _N_ROOTS = 500, 4, 200, 5
 
 
 @eqx.filter_jit
-def _train(gain: Array, rho: Array, target: Array, n_units: int, key: Key):
+def _train(gain: Array, rho: Array, target: Array, *, n_units: int, key: Key):
     """The network with each readout, and the way of gradient descent in the plane."""
     key_network, key_start = jr.split(key)
     network, vectors = draw_network(n_units, gain, rho, key=key_network)
@@ -86,17 +86,17 @@ def _path_end(ensemble, target: float) -> tuple[float, float]:
 def _seen_claims(name: str, rule: str, seen, overlaps: np.ndarray, outputs) -> list[Claim]:
     """Against one network of the same size drawn and trained by another program.
 
-    Allowed: 0.15 + 10 % (25 % for the recursive rule, which depends on its start) as that network
-    is one sample, and four standard errors of our mean.
+    Allowed, as the table states: 0.15 + 10 % (25 % for the recursive rule, which depends on its
+    start), for that network is one sample.
     """
     relative = 0.25 if rule == "recursive least squares" else 0.1
-    allowed = lambda value, error: 0.15 + relative * abs(value) + 4 * error
+    allowed = lambda value: 0.15 + relative * abs(value)
     words = f"{name}, {_SHORT[rule]}"
     claims = []
     for q, letter in enumerate(("n.m", "n.I")):
-        mean, error, _ = mean_and_error(overlaps[:, q])
+        mean = float(overlaps[:, q].mean())
         claims.append(
-            Claim("E8", f"{words}: {letter}", seen[q], mean, allowed(seen[q], error),
+            Claim("E8", f"{words}: {letter}", seen[q], mean, allowed(seen[q]),
                   "independent simulation")
         )  # fmt: skip
     counts = [len(z) for z in outputs]
@@ -108,9 +108,8 @@ def _seen_claims(name: str, rule: str, seen, overlaps: np.ndarray, outputs) -> l
     for k, z in enumerate(seen[2]):
         found = np.array([values[k] for values in usual])
         mean = float(found.mean()) if len(found) else math.nan
-        error = float(found.std() / math.sqrt(len(found))) if len(found) else 0.0
         claims.append(
-            Claim("E8", f"{words}: output near {z:g}", z, mean, allowed(z, error),
+            Claim("E8", f"{words}: output near {z:g}", z, mean, allowed(z),
                   "independent simulation")
         )  # fmt: skip
     return claims
@@ -150,8 +149,9 @@ def run_e8(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         name, ensemble = f"g = {gain:g}, rho = {rho:g}, A = {target:g}", ensemble_at(gain, rho)
         for i in range(N_NETWORKS):
             progress(f"training, {name}", i, N_NETWORKS)
-            numbers = (jnp.asarray(v) for v in (gain, rho, target))
-            trained, paths[c, i] = _train(*numbers, N_UNITS, jr.fold_in(jr.fold_in(key, c), i))
+            numbers = [jnp.asarray(v) for v in (gain, rho, target)]
+            key_network = jr.fold_in(jr.fold_in(key, c), i)
+            trained, paths[c, i] = _train(*numbers, n_units=N_UNITS, key=key_network)
             for k, network in enumerate(trained):
                 overlaps[c, i, k] = _overlaps(network)
                 if (gain, rho, target) in _SEEN:

@@ -6,7 +6,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from scipy.optimize import brentq, minimize_scalar
 
 from rnngeo._progress import Progress
 from rnngeo._types import Key, Scalar
@@ -29,9 +28,11 @@ from ._setting import (
     branches,
     critical_ratio_at,
     ensemble_at,
+    maximum_between,
     nearest,
     outliers,
     points_at,
+    root_between,
 )
 
 REFERENCE = "independent program"
@@ -90,7 +91,7 @@ def boundary_targets(ensemble: FeedbackEnsemble, ratio: float) -> tuple[float, f
     """For a ratio r > 0: where the target loses stability, and where a spurious pair appears."""
     loss = lambda a: float(critical_ratio_at(ensemble, a)) - ratio
     birth = lambda a: float(saddle_node(ensemble, a).ratio) - ratio
-    return brentq(loss, -2.0, -ratio - 0.02), brentq(birth, 0.5, 4.0)
+    return root_between(loss, -2.0, -ratio - 0.02), root_between(birth, 0.5, 4.0)
 
 
 @eqx.filter_jit
@@ -108,13 +109,9 @@ def _landmarks() -> dict[str, float]:
     ratio = float(a_I / a_m)
     transcritical, birth = boundary_targets(ensemble, ratio)
     # The outlier of the target rises from 0 at the flex point, passes its maximum, and falls.
-    peak = minimize_scalar(
-        lambda a: -_target_outlier(ensemble, READOUT, a),
-        bounds=(0.0, birth),
-        method="bounded",
-        options={"xatol": 1e-5},
-    )
-    values = (-ratio, transcritical, birth, -peak.fun, peak.x, float(_largest_radius(ensemble)))
+    outlier = lambda a: _target_outlier(ensemble, READOUT, a)
+    place, height = maximum_between(outlier, 0.0, birth)
+    values = (-ratio, transcritical, birth, height, place, float(_largest_radius(ensemble)))
     return dict(zip(_LANDMARKS, values, strict=True))
 
 
@@ -142,12 +139,12 @@ def _coarse_quadrature(target: float, output: float) -> float:
 
     scale = target / ((a_m * target + a_I) * mean_slope(target))
     gap = lambda z: scale * (a_m * z + a_I) * mean_slope(z) - z
-    return float(brentq(gap, output - 0.02, output + 0.02, xtol=1e-12))
+    return root_between(gap, output - 0.02, output + 0.02)
 
 
 def _published_claims() -> list[Claim]:
     ensemble, target = ensemble_at(), _FINE[-0.278278]
-    found = points_at(ensemble, READOUT, 2.0).output
+    found = np.asarray(points_at(ensemble, READOUT, 2.0).output)
     coarse = [_coarse_quadrature(target, z) for z in _PUBLISHED_OUTPUTS]
     return [
         Claim("E1", "A = 2: outputs of the published arrays, largest deviation", 0.0,
@@ -177,7 +174,8 @@ def _row_claims(experiment: str, name: str, points, rows) -> list[Claim]:
         Claim(experiment, f"{name}: number of outputs with the stability of the table",
               len(rows), len(rows) if pattern else math.nan, 0.0, REFERENCE),
         Claim(experiment, f"{name}: outputs, largest deviation", 0.0,
-              largest_deviation(points.output, [row[0] for row in rows]), tolerance, REFERENCE),
+              largest_deviation(np.asarray(points.output), [row[0] for row in rows]),
+              tolerance, REFERENCE),
         Claim(experiment, f"{name}: eigenvalues, largest deviation", 0.0, largest(found, wanted),
               tolerance, REFERENCE),
     ]  # fmt: skip

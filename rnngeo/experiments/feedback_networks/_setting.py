@@ -1,7 +1,8 @@
 """What the experiments share: the published numbers, theory as arrays, networks as drawn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.optimize import minimize_scalar, root_scalar
 
 from rnngeo._progress import Progress
 from rnngeo._types import Key, Scalar, ScalarLike, State
@@ -29,6 +31,7 @@ GAIN, SHARED_WEIGHT = 0.3, 0.5  # of the published figure
 READOUT = (1.0, 1.0, 0.3)  # (p, p_m, p_I) of the published figure
 
 Readout = tuple[float, float, float]
+ReadoutLike = Readout | Float[Array, "3"]
 
 
 def ensemble_at(
@@ -66,6 +69,19 @@ def branches(
 critical_ratio_at = eqx.filter_jit(critical_ratio)
 
 
+def root_between(fn: Callable[[float], float], low: float, high: float) -> float:
+    """Root of a function whose signs differ at two points."""
+    return float(root_scalar(fn, bracket=(low, high), xtol=1e-13).root)
+
+
+def maximum_between(fn: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
+    """Place and value of the maximum of a function with one between two points."""
+    found: Any = minimize_scalar(
+        lambda x: -fn(x), bounds=(low, high), method="bounded", options={"xatol": 1e-6}
+    )
+    return float(found.x), -float(found.fun)
+
+
 def nearest(points: FixedPoints, target: float) -> int:
     """Index of the fixed point at the target."""
     return int(np.nanargmin(np.abs(np.asarray(points.output) - target)))
@@ -76,7 +92,7 @@ def outliers(points: FixedPoints) -> np.ndarray:
     roots, is_outlier = np.asarray(points.roots), np.asarray(points.is_outlier)
     size = np.where(is_outlier, np.abs(roots), -1.0)
     chosen = np.take_along_axis(roots, size.argmax(axis=-1)[..., None], axis=-1)[..., 0]
-    return np.where(is_outlier.any(axis=-1), chosen.real, np.nan)
+    return np.where(is_outlier.any(axis=-1), np.real(chosen), np.nan)
 
 
 def draw_network(
@@ -88,17 +104,19 @@ def draw_network(
     rho = jnp.asarray(shared_weight, float)
     vectors = draw_vectors(n_units, FEEDBACK_STD, INPUT_STD, rho, key=key_vectors, is_exact=True)
     silence = jnp.zeros_like(vectors.feedback)
-    return FeedbackNetwork(RateFlow(bulk), vectors.feedback, silence, vectors.input), vectors
+    flow = RateFlow(bulk)  # pyright: ignore[reportCallIssue] (`n_units` is no field)
+    return FeedbackNetwork(flow, vectors.feedback, silence, vectors.input), vectors
 
 
 def calibrated_network(
-    n_units: int, ensemble: FeedbackEnsemble, readout: Readout, target: ScalarLike, *, key: Key
+    n_units: int, ensemble: FeedbackEnsemble, readout: ReadoutLike, target: ScalarLike, *, key: Key
 ) -> FeedbackNetwork:
     """A network whose readout has the scale that the mean field gives it."""
     network, vectors = draw_network(n_units, ensemble.gain, ensemble.shared_weight, key=key)
-    a_m, a_I = readout_overlaps(ensemble, *readout)
+    p, p_m, p_I = readout
+    a_m, a_I = readout_overlaps(ensemble, p, p_m, p_I)
     scale = readout_scale(ensemble, a_m, a_I, target)
-    return network.with_readout(vectors.readout(*readout, scale))
+    return network.with_readout(vectors.readout(p, p_m, p_I, scale))
 
 
 def refine_outputs(

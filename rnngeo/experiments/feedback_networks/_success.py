@@ -41,12 +41,12 @@ CELLS = {
         (0.136, 1.00, 0.35, 1.00, 0.34, 2.20, 0.51),
     ),
 }
-N_NETWORKS, N_STARTS, _N_SEEN = 8, 16, 4
+N_NETWORKS, N_STARTS, _N_SEEN = 4, 16, 4
 
 
 @eqx.filter_jit
 def _train_and_judge(
-    gain: Array, rho: Array, target: Array, n_units: int, key: Key
+    gain: Array, rho: Array, target: Array, *, n_units: int, key: Key
 ) -> Float[Array, "rule quantity"]:
     """Basin fraction, largest real part, n.m and n.I of each rule on one network."""
     key_network, key_start, key_basin = jr.split(key, 3)
@@ -107,9 +107,9 @@ def run_e9(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         for t, (target, row) in enumerate(zip(TARGETS, rows, strict=True)):
             for i in range(N_NETWORKS):
                 progress(stage, t * N_NETWORKS + i, len(TARGETS) * N_NETWORKS)
-                numbers = (jnp.asarray(v) for v in (gain, rho, target))
+                numbers = [jnp.asarray(v) for v in (gain, rho, target)]
                 key_network = jr.fold_in(jr.fold_in(key, len(TARGETS) * c + t), i)
-                judged = _train_and_judge(*numbers, n_units, key_network)
+                judged = _train_and_judge(*numbers, n_units=n_units, key=key_network)
                 found[c, t, i] = np.asarray(judged)
             claims += _cell_claims(cell, target, row, found[c, t])
         progress(stage, len(TARGETS) * N_NETWORKS, len(TARGETS) * N_NETWORKS)
