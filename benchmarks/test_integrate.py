@@ -1,7 +1,7 @@
 """Trajectories and sweeps against bare matrix products.
 
-Run with `pytest benchmarks/test_integrate.py --benchmark-only -s`; RNNGEO_BENCH_SMALL=1 shrinks
-every size. Absolute seconds belong to one machine, ratios to the floor travel.
+Run with `pytest benchmarks/test_integrate.py -n 0 --benchmark-only -s`; RNNGEO_BENCH_SMALL=1
+shrinks every size. Absolute seconds belong to one machine, ratios to the floor travel.
 """
 
 import time

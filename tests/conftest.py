@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="no accelerator on this machine"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Every compiled program holds memory maps, and a process may have 65 530 of them."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def key(request):
     """Fixed by the test's own name: no test depends on its neighbours or on the date."""

@@ -1,5 +1,6 @@
 """Uncertainty of a counted fraction."""
 
+import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, ArrayLike, Float, Real
@@ -36,8 +37,13 @@ def wilson_interval(
     dtype = jnp.result_type(count, total, jnp.float32)
     if not jnp.issubdtype(jnp.result_type(count, total), jnp.floating):
         dtype = jnp.result_type(float)
-    k, n = jnp.broadcast_arrays(jnp.asarray(count, dtype), jnp.asarray(total, dtype))
-    q2 = ndtri(jnp.asarray(0.5 + 0.5 * confidence, dtype)) ** 2
+    return _score_interval(*(jnp.asarray(v, dtype) for v in (count, total, confidence)))
+
+
+@eqx.filter_jit
+def _score_interval(count: Array, total: Array, confidence: Array) -> tuple[Array, Array]:
+    k, n = jnp.broadcast_arrays(count, total)
+    q2 = ndtri(0.5 + 0.5 * confidence) ** 2
     half_width = jnp.sqrt(q2 * (k * (n - k) / n + q2 / 4))
     low = (k + q2 / 2 - half_width) / (n + q2)
     high = (k + q2 / 2 + half_width) / (n + q2)

@@ -1,10 +1,11 @@
 """Draw a feedback network and train it."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 
-from rnngeo._types import Key
-from rnngeo.connectivity import draw_vectors, gaussian_bulk
+from rnngeo._types import Key, Scalar
+from rnngeo.connectivity import FeedbackVectors, draw_vectors, gaussian_bulk
 from rnngeo.files import StoredNetwork
 from rnngeo.integrate import steady_state
 from rnngeo.models import FeedbackNetwork, RateFlow
@@ -18,6 +19,21 @@ from rnngeo.train import (
 
 from ._parameters import StabilityParameters, TrainingMethod
 from ._theory import feedback_theory
+
+
+@eqx.filter_jit
+def _draw(
+    n_units: int, gain: Scalar, feedback_std: Scalar, input_std: Scalar, rho: Scalar, key: Key
+) -> tuple[FeedbackNetwork, FeedbackVectors, Key]:
+    """A network without readout, the vectors behind it, and a key for its training."""
+    key_bulk, key_vectors, key_training = jr.split(key, 3)
+    bulk = gaussian_bulk(n_units, gain, key=key_bulk)
+    vectors = draw_vectors(
+        n_units, feedback_std, input_std, rho, key=key_vectors, is_exact=n_units >= 3
+    )
+    silent = jnp.zeros_like(vectors.feedback)
+    network = FeedbackNetwork(RateFlow(bulk), vectors.feedback, silent, vectors.input)
+    return network, vectors, key_training
 
 
 def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork:
@@ -38,20 +54,9 @@ def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork
 
     Cost: one N x N draw and the training.
     """
-    dtype = jnp.result_type(float)
-    key_bulk, key_vectors, key_training = jr.split(key, 3)
-    n_units, target = parameters.n_units, jnp.asarray(parameters.target, dtype)
-    bulk = gaussian_bulk(n_units, jnp.asarray(parameters.gain, dtype), key=key_bulk)
-    vectors = draw_vectors(
-        n_units,
-        parameters.feedback_std,
-        parameters.input_std,
-        jnp.asarray(parameters.shared_weight, dtype),
-        key=key_vectors,
-        is_exact=n_units >= 3,
-    )
-    silent = jnp.zeros_like(vectors.feedback)
-    network = FeedbackNetwork(RateFlow(bulk), vectors.feedback, silent, vectors.input)
+    names = ("gain", "feedback_std", "input_std", "shared_weight", "target")
+    *statistics, target = (jnp.asarray(getattr(parameters, name), float) for name in names)
+    network, vectors, key_training = _draw(parameters.n_units, *statistics, key)
     if parameters.training == TrainingMethod.GEOMETRY:
         assert parameters.readout is not None  # checked by the parameters
         theory = feedback_theory(
@@ -61,7 +66,7 @@ def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork
             shared_weight=parameters.shared_weight,
             target=parameters.target,
             readout=parameters.readout,
-            precision=str(dtype),
+            precision=str(target.dtype),
         )
         network = network.with_readout(vectors.readout(*parameters.readout, theory.scale))
         if parameters.is_calibrated:

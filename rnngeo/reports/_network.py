@@ -1,6 +1,7 @@
 """Everything simulation and analysis know about one feedback network."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Int
 
 from rnngeo._progress import Progress, silent
 from rnngeo._types import Key
@@ -27,10 +28,9 @@ from rnngeo.stability import (
     grade_completeness,
     loop_fixed_points,
     loop_slope,
-    rms,
+    residuals,
     spectrum,
     sweep_basins,
-    velocity,
 )
 
 _N_NEWTON = 32  # starts of the cross-check
@@ -136,12 +136,12 @@ class NetworkReport(eqx.Module):
 def _find(network: FeedbackNetwork, start: WideStarts, key: Key) -> dict[str, Any]:
     """Fixed points by reduction where there is one output, cross-checked by Newton's method."""
     closed = network.closed_loop
-    newton = find_fixed_points(closed, jax.vmap(start)(jnp.arange(_N_NEWTON)))
+    newton = find_fixed_points(closed, _starts(start, jnp.arange(_N_NEWTON)))
     found: dict[str, Any] = {"n_newton_failed": newton.n_failed, "curve": None}
     if network.n_outputs == 1:
         loop = loop_fixed_points(network)
         evidence = grade_completeness(network, loop.curve, key=key)
-        states, found["curve"] = list(loop.state), loop.curve
+        states, found["curve"] = list(np.asarray(loop.state)), loop.curve
     else:
         margin = contraction_margin(network)
         is_proved = margin > 0 and not bool(jnp.any(network.feedback_weights != 0))
@@ -155,12 +155,31 @@ def _find(network: FeedbackNetwork, start: WideStarts, key: Key) -> dict[str, An
     return found | {"evidence": evidence}
 
 
-def _joined(states: list, more) -> list:
+def _joined(states: list[np.ndarray], more: Array) -> list[np.ndarray]:
     """The states, and those of `more` that are not among them."""
-    for x in more:
-        if all(float(rms(x - y)) > 1e-6 * (1 + float(rms(x))) for y in states):
+    size = lambda x: np.sqrt(np.mean(x**2))
+    for x in np.asarray(more):
+        if all(size(x - y) > 1e-6 * (1 + size(x)) for y in states):
             states = [*states, x]
     return states
+
+
+@eqx.filter_jit
+def _starts(start: WideStarts, rows: Int[Array, " row"]) -> Float[Array, "row n_units"]:
+    return jax.vmap(start)(rows)
+
+
+@eqx.filter_jit
+def _describe(network: FeedbackNetwork, states: Float[Array, "point n_units"]) -> dict[str, Array]:
+    """What the report says of each state, without its spectrum."""
+    nan = jnp.full(len(states), jnp.nan)
+    slope = partial(loop_slope, network)
+    return {
+        "output": jax.vmap(network.outputs)(states),
+        "variance": jnp.mean(states**2, axis=1),
+        "slope": jax.vmap(slope)(states) if network.n_outputs == 1 else nan,
+        "residual": residuals(network.closed_loop, states),
+    }
 
 
 def judge_network(
@@ -192,7 +211,7 @@ def judge_network(
     """
     network = stored.network
     for leaf in jax.tree.leaves(eqx.filter(stored, eqx.is_array)):
-        if not bool(jnp.all(jnp.isfinite(leaf))):
+        if not np.isfinite(np.asarray(leaf)).all():
             raise ValueError("`network` must hold finite numbers, got NaN or infinite entries.")
     key_starts, key_tests = jr.split(key)
     direction = network.feedback_weights[:, 0] if network.n_outputs else network.input_weights
@@ -201,40 +220,44 @@ def judge_network(
     progress("fixed points", 0, 1)
     found = _find(network, start, key_tests)
     progress("fixed points", 1, 1)
-    known = jnp.asarray(found["states"]).reshape(-1, network.n_units)
+    known = found["states"]
+    spectra = []
+    for k, x in enumerate(known):
+        progress("spectra", k, len(known))
+        spectra.append(spectrum(network, jnp.asarray(x)))
+    progress("spectra", len(known), len(known))
     basins = sweep_basins(
         network,
         n_starts,
         start=start,
-        known_states=known,
+        known_states=jnp.asarray(known).reshape(-1, network.n_units),
+        known_stability=np.array([s.is_stable for s in spectra], bool),
         progress=progress,
         checkpoint=checkpoint,
         provenance=provenance,
     )
-    states = _joined(found["states"], basins.state)
-    missed = len(states) > len(found["states"]) and network.n_outputs == 1
-    states.sort(key=lambda x: tuple(np.asarray(network.outputs(x))))
-    spectra = []
-    for k, x in enumerate(states):
-        progress("spectra", k, len(states))
-        spectra.append(spectrum(network, x))
-    progress("spectra", len(states), len(states))
-    closed = network.closed_loop
+    states = _joined(known, basins.state)
+    missed = len(states) > len(known) and network.n_outputs == 1
+    spectra += [spectrum(network, jnp.asarray(x)) for x in states[len(known) :]]
+    details = _describe(network, jnp.asarray(states).reshape(-1, network.n_units))
+    details = {name: np.asarray(values) for name, values in details.items()}
+    order = np.lexsort(details["output"].T[::-1]) if network.n_outputs else np.arange(len(states))
     shown_times, shown_outputs = _trajectories(network, start, min(_N_SHOWN, n_starts))
     curve, evidence = found["curve"], found["evidence"]
-    stack = lambda values, like: np.asarray(values) if len(values) else np.zeros((0, *like))
+
+    def stack(name: str, *shape: int) -> np.ndarray:
+        values = np.stack([getattr(s, name) for s in spectra]) if spectra else np.zeros((0, *shape))
+        return values[order]
+
     report = NetworkReport(
         stored=stored,
-        output=stack([network.outputs(x) for x in states], (network.n_outputs,)),
-        variance=stack([rms(x) ** 2 for x in states], ()),
-        slope=_slopes(network, states),
-        residual=stack([rms(velocity(closed, x)) for x in states], ()),
-        effective=stack([s.effective for s in spectra], (network.n_units,)).astype(complex),
-        is_outlier=stack([s.is_outlier for s in spectra], (network.n_units,)).astype(bool),
-        bulk_radius=stack([s.bulk_radius for s in spectra], ()),
-        abscissa=stack([s.abscissa for s in spectra], ()),
-        spectral_radius=stack([s.spectral_radius for s in spectra], ()),
-        is_stable=stack([s.is_stable for s in spectra], ()).astype(bool),
+        **{name: values[order] for name, values in details.items()},
+        effective=stack("effective", network.n_units).astype(complex),
+        is_outlier=stack("is_outlier", network.n_units).astype(bool),
+        bulk_radius=stack("bulk_radius"),
+        abscissa=stack("abscissa"),
+        spectral_radius=stack("spectral_radius"),
+        is_stable=stack("is_stable").astype(bool),
         completeness=Completeness.UNKNOWN if missed else evidence.grade,
         contraction_margin=evidence.contraction_margin,
         n_clamped_tests=evidence.n_tested,
@@ -246,15 +269,6 @@ def judge_network(
         shown_outputs=shown_outputs,
     )
     return jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, report)
-
-
-def _slopes(network: FeedbackNetwork, states: list) -> np.ndarray:
-    """F'(z) at each fixed point, from the linear response of the clamped network."""
-    from_one = network.n_outputs == 1 and len(states) > 0
-    if not from_one:
-        return np.full(len(states), np.nan)
-    slopes = eqx.filter_jit(eqx.filter_vmap(loop_slope, in_axes=(None, 0)))
-    return np.asarray(slopes(network, jnp.asarray(states)))
 
 
 def _trajectories(network: FeedbackNetwork, start: WideStarts, n_shown: int):

@@ -12,6 +12,7 @@ from ._completeness import grade_completeness as grade_completeness
 from ._newton import FixedPoints as FixedPoints
 from ._newton import find_fixed_points as find_fixed_points
 from ._newton import polish as polish
+from ._newton import residuals as residuals
 from ._newton import rms as rms
 from ._reduction import LoopCurve as LoopCurve
 from ._reduction import LoopFixedPoints as LoopFixedPoints
@@ -53,6 +54,7 @@ __all__ = [
     "loop_slope",
     "output_bound",
     "polish",
+    "residuals",
     "rms",
     "slopes",
     "spectrum",

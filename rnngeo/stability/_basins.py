@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from rnngeo._progress import Progress, silent
 from rnngeo._types import Key, Nonlinearity, State
@@ -93,6 +93,16 @@ class _Sketch(eqx.Module):
         return jnp.concatenate([self.projection @ x, self.readout.T @ self.nonlinearity(x)])
 
 
+@eqx.filter_jit
+def _sketches(sketch: _Sketch, states: Float[Array, "point n_units"]) -> Array:
+    return jax.vmap(sketch)(states)
+
+
+@eqx.filter_jit
+def _outputs(network: FeedbackNetwork, states: Float[Array, "point n_units"]) -> Array:
+    return jax.vmap(network.outputs)(states)
+
+
 def _whole(x: State) -> State:
     return x
 
@@ -141,6 +151,7 @@ def sweep_basins(
     start: WideStarts | None = None,
     key: Key | None = None,
     known_states: Float[Array, "point n_units"] | None = None,
+    known_stability: Bool[ArrayLike, " point"] | None = None,
     t1: float = 1e3,
     progress: Progress = silent,
     checkpoint: str | Path | None = None,
@@ -160,6 +171,7 @@ def sweep_basins(
             [-3, 3], which needs `key`.
         key: Random key of the default starts.
         known_states: Fixed points already found, shape `(point, n_units)`.
+        known_stability: Whether each of them attracts, shape `(point,)`; default: found out.
         t1: Longest time a start may take (steps, for a map).
         progress: Called with "starts", how many have ended, and how many there are.
         checkpoint: File to save to every 20 s and to resume from, bit for bit on one device; it is
@@ -170,7 +182,8 @@ def sweep_basins(
         `Basins`.
 
     Raises:
-        ValueError: `n_starts` below 1, or neither `start` nor `key`.
+        ValueError: `n_starts` below 1, neither `start` nor `key`, or `known_stability` of another
+            length than `known_states`.
 
     Cost: the sum over starts of their own steps, times N^2 for a dense network; memory for the
     states of a fixed number of lanes plus a few numbers a start.
@@ -180,6 +193,12 @@ def sweep_basins(
     """
     if n_starts < 1:
         raise ValueError(f"`n_starts` must be at least 1, got {n_starts}.")
+    n_known = 0 if known_states is None else len(known_states)
+    if known_stability is not None and np.shape(known_stability) != (n_known,):
+        raise ValueError(
+            f"`known_stability` must have shape ({n_known},) as `known_states` has, got "
+            f"{np.shape(known_stability)}."
+        )
     dtype = network.input_weights.dtype
     if start is None:
         if key is None:
@@ -201,6 +220,7 @@ def sweep_basins(
 
     known = np.zeros((0, network.n_units), dtype) if known_states is None else known_states
     states = [jnp.asarray(x) for x in known]
+    stability = dict(enumerate(() if known_stability is None else np.asarray(known_stability)))
     label = np.full(n_starts, UNDECIDED)
     label[codes == RowEnd.DIVERGED] = DIVERGED
     settled = np.flatnonzero(codes == RowEnd.SETTLED)
@@ -208,7 +228,7 @@ def sweep_basins(
 
     def assign() -> np.ndarray:
         """Match what is settled and unmatched; return the rows that match nothing."""
-        known_sketches = np.asarray(jax.vmap(sketch)(jnp.stack(states))) if states else np.zeros(0)
+        known_sketches = np.asarray(_sketches(sketch, jnp.stack(states))) if states else np.zeros(0)
         rows = settled[label[settled] < 0]
         label[rows] = _match(sketches[rows], known_sketches, scale)
         return rows[label[rows] < 0]
@@ -226,8 +246,11 @@ def sweep_basins(
         assign()
 
     hit = [k for k in range(len(states)) if np.any(label == k)]
-    attracting = [k for k in hit if is_stable_state(closed, states[k])]
-    z = {k: np.asarray(network.outputs(states[k])) for k in attracting}
+    attracting = [
+        k for k in hit if (stability[k] if k in stability else is_stable_state(closed, states[k]))
+    ]
+    at = _rows([states[k] for k in attracting], network.n_units, dtype)
+    z = dict(zip(attracting, np.asarray(_outputs(network, at)), strict=True))
     attracting.sort(key=lambda k: tuple(z[k]))
     renamed = np.full(len(states) + 2, UNDECIDED)
     renamed[DIVERGED] = DIVERGED  # the last two entries are reached by the negative labels

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rnngeo._types import Key, Nonlinearity
 from rnngeo.models import NONLINEARITIES, FeedbackNetwork
@@ -52,10 +52,20 @@ def _steepest_slope(nonlinearity: Nonlinearity) -> float:
     return float("nan")
 
 
-@jax.jit
-def _top_symmetric(bulk: Float[Array, "n n"], scale: Float[Array, " n"]) -> Float[Array, ""]:
-    scaled = bulk * scale[:, None] / scale[None, :]
-    return jnp.linalg.eigvalsh((scaled + scaled.T) / 2)[-1]
+@eqx.filter_jit
+def _top_symmetric(network: FeedbackNetwork) -> Float[Array, " metric"]:
+    """Top eigenvalue of the symmetric part of the bulk, as it is and with its rows balanced."""
+    bulk = network.recurrent.weights.as_matrix()
+    rows, columns = jnp.linalg.norm(bulk, axis=1), jnp.linalg.norm(bulk, axis=0)
+    tiny = jnp.finfo(bulk.dtype).tiny
+    balance = jnp.sqrt(jnp.maximum(columns, tiny) / jnp.maximum(rows, tiny))
+    balance = jnp.where((rows > 0) & (columns > 0), balance, 1.0)
+
+    def top(scale):
+        scaled = bulk * scale[:, None] / scale[None, :]
+        return jnp.linalg.eigvalsh((scaled + scaled.T) / 2)[-1]
+
+    return jnp.stack([top(jnp.ones_like(rows)), top(balance)])
 
 
 def contraction_margin(network: FeedbackNetwork) -> float:
@@ -86,17 +96,25 @@ def contraction_margin(network: FeedbackNetwork) -> float:
     steepest = _steepest_slope(network.recurrent.nonlinearity)
     if not np.isfinite(steepest):
         return float("nan")
-    bulk = network.recurrent.weights.as_matrix()
-    rows, columns = jnp.linalg.norm(bulk, axis=1), jnp.linalg.norm(bulk, axis=0)
-    tiny = jnp.finfo(bulk.dtype).tiny
-    balance = jnp.sqrt(jnp.maximum(columns, tiny) / jnp.maximum(rows, tiny))
-    balance = jnp.where((rows > 0) & (columns > 0), balance, 1.0)
-    tops = [float(_top_symmetric(bulk, scale)) for scale in (jnp.ones_like(rows), balance)]
-    tops = [top for top in tops if np.isfinite(top)]
-    return 1 - steepest * min(tops)
+    return 1 - steepest * float(np.nanmin(np.asarray(_top_symmetric(network))))
 
 
 @eqx.filter_jit
+def _count_agreeing(
+    network: FeedbackNetwork,
+    outputs: Float[Array, " point"],
+    states: Float[Array, "point n_units"],
+    n_starts: int,
+    key: Key,
+) -> Int[Array, ""]:
+    """How many relaxations, some from each point, end at the state of their own output."""
+    outputs, states = jnp.tile(outputs, n_starts), jnp.tile(states, (n_starts, 1))
+    scale = 1 + rms(states).max()
+    starts = 3 * scale * jr.normal(key, states.shape, states.dtype)
+    reached, is_resting = _relax(network, outputs, starts)
+    return jnp.sum((rms(reached - states) < 1e-3 * scale) & is_resting)
+
+
 def _relax(network: FeedbackNetwork, outputs: Array, starts: Array) -> tuple[Array, Array]:
     """Clamp each output and iterate x <- x + 0.3 (B phi(x) + m z + I - x) from its start to rest.
 
@@ -155,13 +173,9 @@ def grade_completeness(
         )
     margin = contraction_margin(network)
     rows = np.unique(np.linspace(0, len(curve.output) - 1, n_outputs).astype(int))
-    states = jnp.asarray(curve.state)[rows]
-    n_tested, scale = len(rows) * n_starts, 1 + rms(states).max()
-    starts = 3 * scale * jr.normal(key, (n_tested, network.n_units), states.dtype)
-    outputs = jnp.tile(jnp.asarray(curve.output)[rows], n_starts)
-    reached, is_resting = _relax(network, outputs, starts)
-    agrees = rms(reached - jnp.tile(states, (n_starts, 1))) < 1e-3 * scale
-    n_agreed = int(jnp.sum(agrees & is_resting))
+    tested = [jnp.asarray(np.asarray(v)[rows]) for v in (curve.output, curve.state)]
+    n_tested = len(rows) * n_starts
+    n_agreed = int(_count_agreeing(network, *tested, n_starts, key))
     grade = Completeness.UNKNOWN
     if bool(np.all(curve.is_found)):
         if margin > 0:

@@ -57,6 +57,22 @@ def rms(values: Float[Array, "... n_units"]) -> Float[Array, "..."]:
 
 
 @eqx.filter_jit
+def residuals(
+    network: AbstractNetwork, states: Float[Array, "point n_units"]
+) -> Float[Array, " point"]:
+    """How far each state is from rest.
+
+    Args:
+        network: A flow or a map.
+        states: Shape `(point, n_units)`.
+
+    Returns:
+        Root mean square of the velocity (of x' - x, for a map), shape `(point,)`.
+    """
+    return rms(jax.vmap(lambda x: velocity(network, x))(states))
+
+
+@eqx.filter_jit
 def polish(
     network: AbstractNetwork, x: State, u: State | None = None, max_steps: int = 30
 ) -> tuple[State, Float[Array, ""], Bool[Array, ""]]:
@@ -81,6 +97,11 @@ def polish(
     error = rms(velocity(network, solution.value, u))
     allowed = float(jnp.finfo(x.dtype).eps) ** 0.75 * (1 + rms(solution.value))
     return solution.value, error, error < allowed
+
+
+@eqx.filter_jit
+def _polish_all(network, starts, u, max_steps: int) -> tuple[Array, Array, Array]:
+    return jax.vmap(lambda x: polish(network, x, u, max_steps))(starts)
 
 
 def merge_states(states: np.ndarray, separation: float) -> np.ndarray:
@@ -138,7 +159,7 @@ def find_fixed_points(
         raise ValueError(
             f"`starts` must have shape (start, {network.n_units}), got {starts.shape}."
         )
-    states, errors, found = jax.vmap(lambda x: polish(network, x, u, max_steps))(starts)
+    states, errors, found = _polish_all(network, starts, u, max_steps)
     states, errors = np.asarray(states)[np.asarray(found)], np.asarray(errors)[np.asarray(found)]
     n_failed = starts.shape[0] - len(states)
     if len(states) == 0:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from rnngeo._types import Scalar, State
 from rnngeo.models import FeedbackNetwork
 
-from ._newton import linear_solver, polish, rms
+from ._newton import linear_solver, polish, residuals
 from ._spectrum import velocity
 
 _N_BATCH = 16  # outputs are evaluated in batches of this, so that scan and refinement compile once
@@ -135,10 +135,10 @@ def output_bound(network: FeedbackNetwork) -> float:
         The bound, at least 1e-3.
     """
     far = jnp.asarray([-1e6, 1e6], network.readout_weights.dtype)
-    height = float(jnp.max(jnp.abs(network.recurrent.nonlinearity(far))))
+    height = float(np.max(np.abs(np.asarray(network.recurrent.nonlinearity(far)))))
     if height > 1e3:
         return 100.0
-    return max(1.02 * height * float(jnp.sum(jnp.abs(network.readout_weights))), 1e-3)
+    return max(1.02 * height * float(np.sum(np.abs(np.asarray(network.readout_weights)))), 1e-3)
 
 
 class LoopFixedPoints(eqx.Module):
@@ -258,7 +258,6 @@ def loop_fixed_points(
     found = jax.tree.map(jnp.asarray, _evaluate(network, curve.output[:1] if none else roots))
     if none:
         found = jax.tree.map(lambda leaf: leaf[:0], found)
-    closed = network.closed_loop
-    residual = rms(jax.vmap(lambda x: velocity(closed, x))(found.state))
+    residual = residuals(network.closed_loop, found.state)
     curve = jax.tree.map(jnp.asarray, curve)
     return LoopFixedPoints(found.value, found.slope, found.state, residual, curve)

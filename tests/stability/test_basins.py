@@ -1,5 +1,7 @@
 """Basins against systems whose basins are known exactly."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +12,14 @@ from scipy.integrate import solve_ivp
 from scipy.stats import binomtest
 
 from rnngeo.models import FeedbackNetwork, RateFlow, RateMap
-from rnngeo.stability import DIVERGED, UNDECIDED, WideStarts, loop_fixed_points, sweep_basins
+from rnngeo.stability import (
+    DIVERGED,
+    UNDECIDED,
+    WideStarts,
+    is_stable_state,
+    loop_fixed_points,
+    sweep_basins,
+)
 
 
 def _single(weight, kind=RateFlow, nonlinearity=jnp.tanh):
@@ -62,6 +71,14 @@ def test_known_points_change_nothing(key):
     told = sweep_basins(network, 60, start=start, known_states=states)
     assert np.array_equal(alone.label, told.label)
     assert np.allclose(alone.state, told.state, atol=1e-10)
+    judged = [is_stable_state(network.closed_loop, x) for x in states]
+    assert sum(judged) == len(alone.count)
+    sweep = partial(sweep_basins, network, 60, start=start, known_states=states)
+    assert np.array_equal(alone.label, sweep(known_stability=np.array(judged)).label)
+    nowhere = sweep(known_stability=np.zeros(len(states), bool))  # it is believed
+    assert nowhere.n_undecided == 60
+    with pytest.raises(ValueError, match="`known_stability` must have shape"):
+        sweep_basins(network, 60, start=start, known_stability=np.ones(1, bool))
 
 
 def test_a_start_does_not_depend_on_how_many_there_are(key):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from helpers import machine_epsilon
 from networks import drawn_network, least_squares_network
+from scipy.sparse.linalg import ArpackNoConvergence
 
 from rnngeo.connectivity import gaussian_bulk
 from rnngeo.models import FeedbackNetwork, RateFlow, RateMap
 from rnngeo.stability import (
+    _spectrum,
     bulk_edge,
     is_stable_state,
     jacobian,
@@ -61,6 +63,23 @@ def test_leading_eigenvalues_equal_the_dense_ones(key, kind):
     # conjugates tie, so compare what is ordered; a pair cut in two keeps its partner's real part
     rank = np.abs if kind is RateMap else np.real
     assert np.allclose(rank(got), rank(values[order][:4]), atol=1e-10)
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+@pytest.mark.parametrize("kind", [RateFlow, RateMap])
+def test_stability_of_large_networks_is_found_without_the_matrix(key, kind, stalls, monkeypatch):
+    monkeypatch.setattr(_spectrum, "_DENSE_LIMIT", 100)
+    if stalls:
+
+        def stall(*args, **options):
+            raise ArpackNoConvergence("no convergence", np.zeros(0), np.zeros((0, 0)))
+
+        monkeypatch.setattr(_spectrum, "leading_eigenvalues", stall)
+    for gain, is_stable in ((0.7, True), (1.3, False)):
+        network = RateFlow(gaussian_bulk(150, gain, key=key))
+        if kind is RateMap:
+            network = RateMap(network.weights)
+        assert is_stable_state(network, jnp.zeros(150)) == is_stable
 
 
 def test_bulk_radius_is_measured_and_a_bulk_has_no_outliers(key):

@@ -18,33 +18,40 @@ from rnngeo.meanfield import FeedbackEnsemble, chaotic_state, readout_overlaps
 from rnngeo.plotting import new_axes, plot_scaling, plot_trajectories
 
 from .._claims import Claim
-from ._setting import FEEDBACK_STD, READOUT, draw_network, ensemble_at, mean_and_error
+from ._setting import FEEDBACK_STD, READOUT, draw_network, ensemble_at, mean_and_error, network_keys
 
 GAIN, TARGET = 2.5, 0.8
 SIZES = {500: 32, 2000: 8}  # units: networks
 TRANSIENT, WINDOW, DT = 40.0, 200.0, 0.1
+_N_TOGETHER = 2
 
 
 @eqx.filter_jit
 def _run(
-    ensemble: FeedbackEnsemble, scale: Array, n_units: int, key: Key
-) -> tuple[Float[Array, " time"], Float[Array, " quantity"]]:
-    """The output over time of one network, then D0 and D_inf of its activity.
+    ensemble: FeedbackEnsemble, scale: Array, n_units: int, keys: Key
+) -> tuple[Float[Array, "network time"], Float[Array, "network quantity"]]:
+    """The output over time of one network for every key, then D0 and D_inf of its activity.
 
     D_inf is the covariance of the time averages of two windows apart, which takes out most of the
     bias that a finite window gives the variance of one time average.
     """
-    key_network, key_start = jr.split(key)
-    network, vectors = draw_network(n_units, ensemble.gain, ensemble.shared_weight, key=key_network)
-    network = network.with_readout(vectors.readout(*READOUT, scale))
-    x0 = jr.normal(key_start, (n_units,)) + TARGET * vectors.feedback
-    ts = TRANSIENT + jnp.arange(1, round(WINDOW) + 1, dtype=x0.dtype)
-    heun = {"dt": DT, "solver": dfx.Heun()}
-    xs = simulate(network.closed_loop, x0, t1=ts[-1], ts=ts, throw=False, **heun).xs
-    z = jax.vmap(network.outputs)(xs)[:, 0]
-    third = xs.shape[0] // 3
-    early, late = jnp.mean(xs[:third], axis=0), jnp.mean(xs[-third:], axis=0)
-    return z, jnp.stack([jnp.mean(xs**2), jnp.mean(early * late)])
+
+    def run(key):
+        key_network, key_start = jr.split(key)
+        network, vectors = draw_network(
+            n_units, ensemble.gain, ensemble.shared_weight, key=key_network
+        )
+        network = network.with_readout(vectors.readout(*READOUT, scale))
+        x0 = jr.normal(key_start, (n_units,)) + TARGET * vectors.feedback
+        ts = TRANSIENT + jnp.arange(1, round(WINDOW) + 1, dtype=x0.dtype)
+        heun = {"dt": DT, "solver": dfx.Heun()}
+        xs = simulate(network.closed_loop, x0, t1=ts[-1], ts=ts, throw=False, **heun).xs
+        z = jax.vmap(network.outputs)(xs)[:, 0]
+        third = xs.shape[0] // 3
+        early, late = jnp.mean(xs[:third], axis=0), jnp.mean(xs[-third:], axis=0)
+        return z, jnp.stack([jnp.mean(xs**2), jnp.mean(early * late)])
+
+    return jax.vmap(run)(keys)
 
 
 def run_e10(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
@@ -56,13 +63,13 @@ def run_e10(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
     outputs, moments = {}, {}
     for n_units, n_networks in SIZES.items():
         stage, rows = f"networks of {n_units} units", []
-        for i in range(n_networks):
-            progress(stage, i, n_networks)
-            key_network = jr.fold_in(jr.fold_in(key, n_units), i)
-            rows.append(jax.tree.map(np.asarray, _run(ensemble, scale, n_units, key_network)))
+        keys = network_keys(jr.fold_in(key, n_units), n_networks)
+        for begin in range(0, n_networks, _N_TOGETHER):
+            progress(stage, begin, n_networks)
+            chunk = _run(ensemble, scale, n_units, keys[begin : begin + _N_TOGETHER])
+            rows.append(jax.tree.map(np.asarray, chunk))
         progress(stage, n_networks, n_networks)
-        outputs[n_units] = np.stack([z for z, _ in rows])
-        moments[n_units] = np.stack([m for _, m in rows])
+        outputs[n_units], moments[n_units] = (np.concatenate(v) for v in zip(*rows, strict=True))
     small, large = SIZES
     spreads = {n: z.std(axis=1) for n, z in outputs.items()}  # in time, one a network
     mean = mean_and_error(outputs[large].mean(axis=1))

@@ -23,6 +23,7 @@ from ._setting import (
     ensemble_at,
     leading_outlier,
     mean_and_error,
+    network_keys,
     refine_outputs,
 )
 
@@ -46,7 +47,7 @@ _OUTLIERS_SEEN = {  # independent simulation: mean, standard error; N = 1500, fo
     ("A2", 0): (0.3771, 0.0055), ("A2", 1): (2.0367, 0.0173), ("D", 1): (1.6904, 0.0089),
     ("F", 0): (-0.5418, 0.0141),
 }  # fmt: skip
-_N_ROOTS = 3
+_N_ROOTS, _N_TOGETHER = 3, 8
 SIZES = {100: 160, 300: 64, 1200: 16}  # units: networks
 
 
@@ -57,13 +58,17 @@ def _measure(
     target: Array,
     guesses: Float[Array, " root"],
     n_units: int,
-    key: Key,
-) -> Float[Array, "quantity root"]:
-    """Output, variance and leading eigenvalue at every root of one network."""
-    network = calibrated_network(n_units, ensemble, readout, target, key=key)
-    outputs, states = refine_outputs(network, guesses)
-    outliers = jax.vmap(lambda x: leading_outlier(network, x))(states)
-    return jnp.stack([outputs, jnp.mean(states**2, axis=1), outliers])
+    keys: Key,
+) -> Float[Array, "network quantity root"]:
+    """Output, variance and leading eigenvalue at every root of one network for every key."""
+
+    def measure(key):
+        network = calibrated_network(n_units, ensemble, readout, target, key=key)
+        outputs, states = refine_outputs(network, guesses)
+        outliers = jax.vmap(lambda x: leading_outlier(network, x))(states)
+        return jnp.stack([outputs, jnp.mean(states**2, axis=1), outliers])
+
+    return jax.lax.map(measure, keys, batch_size=_N_TOGETHER)
 
 
 def measure_networks(
@@ -75,21 +80,16 @@ def measure_networks(
     """
     found = {}
     for n_units, n_networks in sizes.items():
+        keys = network_keys(jr.fold_in(key, n_units), n_networks)
         rows = []
-        for i in range(n_networks):
-            progress(f"networks of {n_units} units", i, n_networks)
-            key_network = jr.fold_in(jr.fold_in(key, n_units), i)
-            row = []
-            for name, (gain, readout, target) in SETS.items():
-                roots = [root[0] for root in _MEAN_FIELD[name]]
-                guesses = np.resize(roots, _N_ROOTS)  # repeated where there are fewer
-                row.append(
-                    _measure(ensemble_at(gain), jnp.asarray(readout), jnp.asarray(target),
-                             jnp.asarray(guesses), n_units, key_network)
-                )  # fmt: skip
-            rows.append(np.stack(row))
-        progress(f"networks of {n_units} units", n_networks, n_networks)
-        found[n_units] = np.stack(rows, axis=1)
+        for k, (name, (gain, readout, target)) in enumerate(SETS.items()):
+            progress(f"networks of {n_units} units", k, len(SETS))
+            roots = [root[0] for root in _MEAN_FIELD[name]]
+            guesses = np.resize(roots, _N_ROOTS)  # repeated where there are fewer
+            numbers = [jnp.asarray(v) for v in (readout, target, guesses)]
+            rows.append(np.asarray(_measure(ensemble_at(gain), *numbers, n_units, keys)))
+        progress(f"networks of {n_units} units", len(SETS), len(SETS))
+        found[n_units] = np.stack(rows)
     return found
 
 

@@ -5,7 +5,6 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
@@ -36,6 +35,7 @@ from ._setting import (
     maximum_between,
     mean_and_error,
     nearest,
+    network_keys,
     root_between,
 )
 
@@ -62,7 +62,13 @@ class _Curves(eqx.Module):
 
 
 @eqx.filter_jit
-def _curves(ensemble: FeedbackEnsemble, target: Array) -> _Curves:
+def _curves(ensemble: FeedbackEnsemble, targets: Float[Array, " target"]) -> _Curves:
+    """Both theories at every target."""
+    return jax.lax.map(lambda a: _curves_at(ensemble, a), targets, batch_size=16)
+
+
+@eqx.filter_jit
+def _curves_at(ensemble: FeedbackEnsemble, target: Array) -> _Curves:
     along, across = least_squares_overlaps(ensemble, target)
     a_m, a_I = least_squares_uncorrelated_overlaps(ensemble, target)
     scale = readout_scale(ensemble, a_m, a_I, target)
@@ -75,32 +81,43 @@ def _curves(ensemble: FeedbackEnsemble, target: Array) -> _Curves:
 
 
 @eqx.filter_jit
-def _loops(ensemble: FeedbackEnsemble, target: Array, z: Array) -> tuple[Scalar, Scalar]:
+def _loops(
+    ensemble: FeedbackEnsemble, target: Array, zs: Float[Array, " z"]
+) -> Float[Array, "z theory"]:
     """F(z) of the readout at a target, exact and uncorrelated."""
-    exact = replica_overlap(ensemble, target, z)[0] / replica_overlap(ensemble, target, target)[0]
+    norm = replica_overlap(ensemble, target, target)[0]
     a_m, a_I = least_squares_uncorrelated_overlaps(ensemble, target)
     scale = readout_scale(ensemble, a_m, a_I, target)
-    return target * exact, scale * (a_m * z + a_I) * mean_slope(ensemble, z)
+
+    def both(z):
+        exact = target * replica_overlap(ensemble, target, z)[0] / norm
+        return jnp.stack([exact, scale * (a_m * z + a_I) * mean_slope(ensemble, z)])
+
+    return jax.lax.map(both, zs, batch_size=16)
 
 
 @eqx.filter_jit
 def _train(
-    ensemble: FeedbackEnsemble, target: Array, n_units: int, key: Key
-) -> Float[Array, " quantity"]:
-    """n.m, n.I, outlier and D0 of one network trained by least squares."""
-    network, vectors = draw_network(n_units, ensemble.gain, ensemble.shared_weight, key=key)
-    training = fit_least_squares(network, StationaryAssociation(vectors.input, target))
-    trained = training.network
-    x = steady_state(trained.open_loop(target), vectors.input, throw=False).value
-    along, across = (training.history[f"overlap_{name}"] for name in ("feedback", "input"))
-    return jnp.stack([along, across, leading_outlier(trained, x, 200), jnp.mean(x**2)])
+    ensemble: FeedbackEnsemble, target: Array, n_units: int, keys: Key
+) -> Float[Array, "network quantity"]:
+    """n.m, n.I, outlier and D0 of one network trained by least squares for every key."""
+
+    def train(key):
+        network, vectors = draw_network(n_units, ensemble.gain, ensemble.shared_weight, key=key)
+        training = fit_least_squares(network, StationaryAssociation(vectors.input, target))
+        trained = training.network
+        x = steady_state(trained.open_loop(target), vectors.input, throw=False).value
+        along, across = (training.history[f"overlap_{name}"] for name in ("feedback", "input"))
+        return jnp.stack([along, across, leading_outlier(trained, x, 200), jnp.mean(x**2)])
+
+    return jax.vmap(train)(keys)
 
 
 def _theory_claims(gain: float, rho: float, target: float, row) -> list[Claim]:
     """One row of each of the two tables."""
     ensemble = ensemble_at(gain, rho)
     points = jax.tree.map(np.asarray, least_squares_fixed_points(ensemble, target))
-    curves = _curves(ensemble, jnp.asarray(target))
+    curves = _curves_at(ensemble, jnp.asarray(target))
     here = nearest(points, target)
     a_m, a_I = least_squares_uncorrelated_overlaps(ensemble, target)
     scale = readout_scale(ensemble, a_m, a_I, target)
@@ -129,7 +146,7 @@ def _instability_claims() -> list[Claim]:
     claims = []
     for rho, expected in _MAXIMA.items():
         ensemble = ensemble_at(0.3, rho)
-        outlier = lambda a, e=ensemble: float(_curves(e, jnp.asarray(a)).exact[2])
+        outlier = lambda a, e=ensemble: float(_curves_at(e, jnp.asarray(a)).exact[2])
         coarse = np.linspace(-3, -0.02, 60)
         best = coarse[np.argmax([outlier(a) for a in coarse])]
         _, top = maximum_between(outlier, best - 0.06, best + 0.06)
@@ -139,7 +156,7 @@ def _instability_claims() -> list[Claim]:
         )  # fmt: skip
     ensemble = ensemble_at(0.3, 0.99)
     for theory, ends in _UNSTABLE.items():
-        gap = lambda a, t=theory: float(getattr(_curves(ensemble, jnp.asarray(a)), t)[2]) - 1
+        gap = lambda a, t=theory: float(getattr(_curves_at(ensemble, jnp.asarray(a)), t)[2]) - 1
         for side, expected, bracket in (
             ("from", ends[0], (-1.2, -0.7)),
             ("to", ends[1], (-0.6, -0.42)),
@@ -153,7 +170,7 @@ def _instability_claims() -> list[Claim]:
 
 def _simulated_claims(ensemble, name: str, target: float, samples: np.ndarray) -> list[Claim]:
     """Networks against the exact theory: four standard errors and the bias of order 1/N."""
-    curves = _curves(ensemble, jnp.asarray(target))
+    curves = _curves_at(ensemble, jnp.asarray(target))
     points = jax.tree.map(np.asarray, least_squares_fixed_points(ensemble, target))
     here = nearest(points, target)
     wanted = [float(v) for v in (*curves.exact, points.variance[here])]
@@ -178,22 +195,18 @@ def run_e7(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         claims += _theory_claims(*case, row)
     progress("tables of the two theories", len(_ROWS), len(_ROWS))
     claims += _instability_claims()
-    targets = np.linspace(-3, 3, 121) + 1e-3
+    targets, keys = np.linspace(-3, 3, 121) + 1e-3, network_keys(key, N_NETWORKS)
     theory = np.zeros((len(_CASES), 2, 3, targets.size))
     mean = np.zeros((len(_CASES), len(_SIMULATED), 4))
     error = np.zeros_like(mean)
     for c, (gain, rho) in enumerate(_CASES):
         ensemble = ensemble_at(gain, rho)
-        for t, target in enumerate(targets):
-            curves = _curves(ensemble, jnp.asarray(target))
-            theory[c, :, :, t] = np.array([curves.exact, curves.uncorrelated])
+        curves = _curves(ensemble, jnp.asarray(targets))
+        theory[c] = np.array([curves.exact, curves.uncorrelated])
         stage = f"networks, g = {gain:g}, rho = {rho:g}"
         for t, target in enumerate(_SIMULATED):
             progress(stage, t, len(_SIMULATED))
-            samples = np.stack([
-                np.asarray(_train(ensemble, jnp.asarray(target), N_UNITS, jr.fold_in(key, i)))
-                for i in range(N_NETWORKS)
-            ])  # fmt: skip
+            samples = np.asarray(_train(ensemble, jnp.asarray(target), N_UNITS, keys))
             mean[c, t] = samples.mean(axis=0)
             error[c, t] = samples.std(axis=0, ddof=1) / math.sqrt(N_NETWORKS)
             if (gain, rho, target) in _ROWS:
@@ -201,10 +214,7 @@ def run_e7(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
                 claims += _simulated_claims(ensemble, name, target, samples)
         progress(stage, len(_SIMULATED), len(_SIMULATED))
     loop_targets, z = (1.2, 1.8), np.linspace(-2.5, 2.5, 101)
-    loops = np.array([
-        [[float(v) for v in _loops(ensemble_at(), jnp.asarray(a), jnp.asarray(y))] for y in z]
-        for a in loop_targets
-    ])  # fmt: skip
+    loops = np.array([_loops(ensemble_at(), jnp.asarray(a), jnp.asarray(z)) for a in loop_targets])
     quantities = ["n.m", "n.I", "outlier"]
     data = xr.Dataset(
         {

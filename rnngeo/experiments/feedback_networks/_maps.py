@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import xarray as xr
+from jaxtyping import Array, Float, Int
 
 from rnngeo._progress import Progress
 from rnngeo._types import Key
@@ -73,9 +74,24 @@ def _boundary_claims(experiment: str, table: dict) -> list[Claim]:
     return claims
 
 
-def _counted_phase(ensemble: FeedbackEnsemble, ratio: float, target: float) -> int:
-    """Phase from the fixed points themselves, by counting them."""
-    return int(phase_of(feedback_fixed_points(ensemble, 1.0, ratio, target), target))
+@eqx.filter_jit
+def _counted_phases(
+    ensemble: FeedbackEnsemble, ratios: Float[Array, " draw"], targets: Float[Array, " draw"]
+) -> Int[Array, " draw"]:
+    """Phases from the fixed points themselves, by counting them."""
+
+    def count(pair):
+        ratio, target = pair
+        return phase_of(feedback_fixed_points(ensemble, 1.0, ratio, target), target)
+
+    return jax.lax.map(count, (ratios, targets), batch_size=16)
+
+
+def _phases_along(
+    ensemble: FeedbackEnsemble, ratios: Float[Array, " draw"], targets: Float[Array, " draw"]
+) -> Int[np.ndarray, " draw"]:
+    """Phases from the boundaries, each target with its own ratio."""
+    return np.diagonal(np.asarray(phase_diagram(ensemble, ratios, targets).phase))
 
 
 def run_e3(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
@@ -91,13 +107,13 @@ def run_e3(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         Claim("E3", "A = 1: bands 1S, 3U, 3S, 1S in the order of r", 4,
               len(bands) if bands == ["1S", "3U", "3S", "1S"] else float("nan"), 0.0, "derived")
     )  # fmt: skip
-    n_drawn, n_differing = 200, 0
-    draws = np.asarray(jr.uniform(key, (n_drawn, 2), minval=-1.0, maxval=1.0))
-    for k, (ratio, target) in enumerate(draws * [ratios[-1], targets[-1]]):
-        progress("phases by counting fixed points", k, n_drawn)
-        cell = phase_diagram(ensemble, jnp.asarray([ratio]), jnp.asarray([target])).phase[0, 0]
-        n_differing += int(cell) != _counted_phase(ensemble, float(ratio), float(target))
-    progress("phases by counting fixed points", n_drawn, n_drawn)
+    n_drawn = 200
+    reach = jnp.asarray([ratios[-1], targets[-1]])
+    draws = reach[:, None] * jr.uniform(key, (2, n_drawn), minval=-1.0, maxval=1.0)
+    progress("phases by counting fixed points", 0, 1)
+    counted = np.asarray(_counted_phases(ensemble, *draws))
+    n_differing = int(np.sum(counted != _phases_along(ensemble, *draws)))
+    progress("phases by counting fixed points", 1, 1)
     claims.append(
         Claim("E3", f"random (r, A), of {n_drawn}, where counting fixed points disagrees", 0,
               n_differing, 0.0, "derived")
@@ -123,8 +139,7 @@ def _least_squares_phases(
         progress("phases of least squares", k, len(shared_weights))
         ensemble, at = ensemble_at(gain, rho), jnp.asarray(targets)
         ratios = jax.vmap(partial(least_squares_ratio, ensemble))(at)
-        diagram = phase_diagram(ensemble, ratios, at)
-        rows.append(np.diagonal(np.asarray(diagram.phase)))  # each target with its own ratio
+        rows.append(_phases_along(ensemble, ratios, at))
     progress("phases of least squares", len(shared_weights), len(shared_weights))
     return np.stack(rows)
 

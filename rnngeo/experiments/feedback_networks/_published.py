@@ -3,6 +3,7 @@
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -183,7 +184,12 @@ def _row_claims(experiment: str, name: str, points, rows) -> list[Claim]:
 
 def _branch_data(readouts, targets: np.ndarray, progress: Progress) -> xr.Dataset:
     """Every fixed point at every target for every readout."""
-    sets = [branches(ensemble_at(), readout, targets, progress) for readout in readouts.values()]
+    sets = []
+    for k, readout in enumerate(readouts.values()):
+        progress("outputs at every target", k, len(readouts))
+        points = branches(ensemble_at(), jnp.asarray(readout), jnp.asarray(targets))
+        sets.append(jax.tree.map(np.asarray, points))
+    progress("outputs at every target", len(readouts), len(readouts))
     dims = ("readout", "target", "root")
     stack = lambda name: np.stack([np.asarray(getattr(points, name)) for points in sets])
     return xr.Dataset(

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize_scalar, root_scalar
 
-from rnngeo._progress import Progress
 from rnngeo._types import Key, Scalar, ScalarLike, State
 from rnngeo.connectivity import FeedbackVectors, draw_vectors, gaussian_bulk
 from rnngeo.meanfield import (
@@ -43,7 +42,9 @@ def ensemble_at(
     )
 
 
-def _fixed_points(ensemble: FeedbackEnsemble, readout: Readout, target: float) -> FixedPoints:
+def _fixed_points(
+    ensemble: FeedbackEnsemble, readout: ReadoutLike, target: ScalarLike
+) -> FixedPoints:
     a_m, a_I = readout_overlaps(ensemble, *readout)
     return feedback_fixed_points(ensemble, a_m, a_I, target)
 
@@ -54,16 +55,12 @@ def points_at(ensemble: FeedbackEnsemble, readout: Readout, target: float) -> Fi
     return jax.tree.map(lambda leaf: leaf[: int(points.count)] if leaf.ndim else leaf, points)
 
 
+@eqx.filter_jit
 def branches(
-    ensemble: FeedbackEnsemble, readout: Readout, targets: np.ndarray, progress: Progress
+    ensemble: FeedbackEnsemble, readout: Float[Array, "3"], targets: Float[Array, " target"]
 ) -> FixedPoints:
     """All fixed points of the mean field at every target, padded; leading axis target."""
-    rows = []
-    for k, target in enumerate(targets):
-        progress("outputs at every target", k, len(targets))
-        rows.append(jax.tree.map(np.asarray, _fixed_points(ensemble, readout, float(target))))
-    progress("outputs at every target", len(targets), len(targets))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+    return jax.lax.map(lambda a: _fixed_points(ensemble, readout, a), targets, batch_size=16)
 
 
 critical_ratio_at = eqx.filter_jit(critical_ratio)
@@ -93,6 +90,11 @@ def outliers(points: FixedPoints) -> np.ndarray:
     size = np.where(is_outlier, np.abs(roots), -1.0)
     chosen = np.take_along_axis(roots, size.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     return np.where(is_outlier.any(axis=-1), np.real(chosen), np.nan)
+
+
+def network_keys(key: Key, n_networks: int) -> Key:
+    """One key a network, the same however many there are."""
+    return jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(n_networks))
 
 
 def draw_network(

@@ -1,8 +1,10 @@
 """E9: does training succeed, from near and from random starts?"""
 
 import math
+from functools import partial
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -17,7 +19,7 @@ from rnngeo.tasks import StationaryAssociation
 from rnngeo.train import fit_least_squares, fit_recursive_least_squares, training_success
 
 from .._claims import Claim, reachable
-from ._setting import draw_network, ensemble_at
+from ._setting import draw_network, ensemble_at, network_keys
 
 RULES = ("LS", "RLS")
 TARGETS = (-2.0, -1.0, -0.6, -0.45, 1.0, 2.5)
@@ -46,9 +48,16 @@ N_NETWORKS, N_STARTS, _N_SEEN = 4, 16, 4
 
 @eqx.filter_jit
 def _train_and_judge(
-    gain: Array, rho: Array, target: Array, *, n_units: int, key: Key
+    gain: Array, rho: Array, target: Array, *, n_units: int, keys: Key
+) -> Float[Array, "network rule quantity"]:
+    """Basin fraction, largest real part, n.m and n.I of each rule on one network for every key."""
+    judge = partial(_train_and_judge_one, gain, rho, target, n_units)
+    return jax.vmap(judge)(keys)
+
+
+def _train_and_judge_one(
+    gain: Array, rho: Array, target: Array, n_units: int, key: Key
 ) -> Float[Array, "rule quantity"]:
-    """Basin fraction, largest real part, n.m and n.I of each rule on one network."""
     key_network, key_start, key_basin = jr.split(key, 3)
     network, vectors = draw_network(n_units, gain, rho, key=key_network)
     task = StationaryAssociation(vectors.input, target)
@@ -105,14 +114,12 @@ def run_e9(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         gain, rho, n_units = cell
         stage = f"training, g = {gain:g}, rho = {rho:g}"
         for t, (target, row) in enumerate(zip(TARGETS, rows, strict=True)):
-            for i in range(N_NETWORKS):
-                progress(stage, t * N_NETWORKS + i, len(TARGETS) * N_NETWORKS)
-                numbers = [jnp.asarray(v) for v in (gain, rho, target)]
-                key_network = jr.fold_in(jr.fold_in(key, len(TARGETS) * c + t), i)
-                judged = _train_and_judge(*numbers, n_units=n_units, key=key_network)
-                found[c, t, i] = np.asarray(judged)
+            progress(stage, t, len(TARGETS))
+            numbers = [jnp.asarray(v) for v in (gain, rho, target)]
+            keys = network_keys(jr.fold_in(key, len(TARGETS) * c + t), N_NETWORKS)
+            found[c, t] = np.asarray(_train_and_judge(*numbers, n_units=n_units, keys=keys))
             claims += _cell_claims(cell, target, row, found[c, t])
-        progress(stage, len(TARGETS) * N_NETWORKS, len(TARGETS) * N_NETWORKS)
+        progress(stage, len(TARGETS), len(TARGETS))
     dims = ("cell", "target", "network", "rule", "quantity")
     table = np.array(list(CELLS.values()))
     data = xr.Dataset(
