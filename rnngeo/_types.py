@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jaxtyping
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 Scalar = Float[Array, ""]
@@ -11,3 +12,4 @@ State = Float[Array, " n_units"]
 Eigenvalues = Inexact[Array, " n_eigenvalues"]
 Nonlinearity = Callable[[Array], Array]
 Key = PRNGKeyArray
+Keys = jaxtyping.Key[Array, " network"]

@@ -3,7 +3,9 @@
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
+from rnngeo._results import RESULTS
 from rnngeo._types import Key, Scalar
 from rnngeo.connectivity import FeedbackVectors, draw_vectors, gaussian_bulk
 from rnngeo.files import StoredNetwork
@@ -36,7 +38,7 @@ def _draw(
     return network, vectors, key_training
 
 
-def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork:
+def build_network(parameters: StabilityParameters, *, key: Key) -> tuple[StoredNetwork, str]:
     """One network as the parameters ask: drawn, then trained or given a readout by geometry.
 
     The three directions behind m and I are orthogonal with norm sqrt(N) (from N = 3 on), which
@@ -47,10 +49,10 @@ def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork
         key: Random key of this network.
 
     Returns:
-        The network with its target.
+        The network with its target, and why training did not end as asked (empty if it did).
 
     Raises:
-        ValueError: No calibrated readout exists (A = -r).
+        ValueError: No calibrated readout exists (A = -r), or no readout at all.
 
     Cost: one N x N draw and the training.
     """
@@ -74,7 +76,7 @@ def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork
             network = network.with_readout(
                 network.readout_weights * (target / network.outputs(x)[0])
             )
-        return StoredNetwork(network, target[None])
+        return StoredNetwork(network, target[None]), ""
     task = StationaryAssociation(vectors.input, target)
     match parameters.training:
         case TrainingMethod.LEAST_SQUARES:
@@ -85,4 +87,11 @@ def build_network(parameters: StabilityParameters, *, key: Key) -> StoredNetwork
             trained = fit_gradient_open_loop(network, task)
         case TrainingMethod.GRADIENT_CLOSED:
             trained = fit_gradient_closed_loop(network, task)
-    return StoredNetwork(trained.network, target[None])
+    if not np.isfinite(np.asarray(trained.network.readout_weights)).all():
+        raise ValueError(
+            f"no readout exists: expected rates that can add up to `target` = {parameters.target}, "
+            f"got rates that vanish (`feedback_std` {parameters.feedback_std}, `input_std` "
+            f"{parameters.input_std}) or do not stay finite."
+        )
+    complaint = "" if bool(trained.is_successful) else str(RESULTS[trained.result])
+    return StoredNetwork(trained.network, target[None]), complaint

@@ -41,6 +41,7 @@ class StabilityReport(eqx.Module):
         exact: The exact theory, where the training has one.
         uncorrelated: The uncorrelated theory, where the parameters are known.
         theory_reason: Why a theory is missing, if one is.
+        complaints: Why training did not end as asked, by network; empty if it did.
     """
 
     parameters: dict[str, Any] = eqx.field(static=True)
@@ -48,15 +49,22 @@ class StabilityReport(eqx.Module):
     exact: LeastSquaresTheory | None
     uncorrelated: FeedbackTheory | LeastSquaresTheory | None
     theory_reason: str = eqx.field(static=True)
+    complaints: dict[int, str] = eqx.field(static=True)
 
     @property
     def verdict(self) -> str:
         """The answer in one sentence."""
-        return verdict(self.networks)
+        sentence = verdict(self.networks)
+        if self.complaints:
+            n_failed, n = len(self.complaints), len(self.networks)
+            return f"{sentence[:-1]}; training of {n_failed} of {n} networks did not end as asked."
+        return sentence
 
     def tables(self) -> list[Table]:
         """Title, header and rows of one table per question."""
-        return tables(self.networks, self._theory())
+        rows = [[str(i), complaint] for i, complaint in self.complaints.items()]
+        failed = [("Why did training not end as asked?", ["network", "reason"], rows)]
+        return tables(self.networks, self._theory()) + failed * bool(rows)
 
     def _theory(self) -> dict[str, Any]:
         summary: dict[str, Any] = {
@@ -69,7 +77,10 @@ class StabilityReport(eqx.Module):
         """The object that `--json` and `summary.json` hold."""
         return {
             "parameters": self.parameters,
-            "networks": [network.summary() for network in self.networks],
+            "networks": [
+                network.summary() | ({"training": why} if (why := self.complaints.get(i)) else {})
+                for i, network in enumerate(self.networks)
+            ],
             "theory": self._theory(),
             "verdict": self.verdict,
         }
@@ -261,7 +272,7 @@ def stability_report(
     if weights is not None and parameters is not None:
         raise ValueError("`parameters` and `weights` exclude each other, got both.")
     with ThreadPoolExecutor(1) as background, computing(precision, device):
-        theory = None  # compiles while the networks are simulated
+        theory, complaints = None, {}  # the theory compiles while the networks are simulated
         if weights is not None:
             asked: dict[str, Any] = {
                 "weights": str(weights),
@@ -283,7 +294,9 @@ def stability_report(
             for i in range(parameters.n_networks):
                 progress("training", i, parameters.n_networks)
                 key = jr.fold_in(jr.key(parameters.seed), i)
-                networks.append(build_network(parameters, key=key))
+                stored, complaint = build_network(parameters, key=key)
+                networks.append(stored)
+                complaints |= {i: complaint} if complaint else {}
             progress("training", parameters.n_networks, parameters.n_networks)
         record = provenance(asked)
         folder = None if checkpoint_folder is None else Path(checkpoint_folder)
@@ -315,4 +328,4 @@ def stability_report(
             asked_shape["target"] = values[0] if len(values) == 1 else values
         kind = type(networks[0].network.recurrent).__name__.removeprefix("Rate").lower()
         record = {**record, **asked_shape, "kind": kind}
-        return StabilityReport(record, reports, exact, uncorrelated, reason)
+        return StabilityReport(record, reports, exact, uncorrelated, reason, complaints)

@@ -58,6 +58,17 @@ def test_the_report_agrees_with_its_own_network():
         assert np.isclose(network.variance[k], np.mean(x**2), rtol=1e-8)
 
 
+def test_a_training_that_fails_is_said_to_have_failed():
+    chaotic = {"gain": 3.0, "feedback_std": 0.1, "input_std": 0.1, "target": 0.5, "n_starts": 4}
+    report = stability_report(dataclasses.replace(SMALL, **chaotic))
+    assert "did not come to rest" in report.complaints[0]
+    assert "did not come to rest" in report.summary()["networks"][0]["training"]
+    assert report.verdict.endswith("training of 1 of 1 networks did not end as asked.")
+    assert report.tables()[-1][2] == [["0", report.complaints[0]]]
+    with pytest.raises(ValueError, match="no readout exists.*rates that vanish"):
+        stability_report(dataclasses.replace(SMALL, feedback_std=0.0, input_std=0.0))
+
+
 def test_a_killed_report_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr("rnngeo.stability._basins._CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("rnngeo.stability._basins._N_ADVANCE", 4)

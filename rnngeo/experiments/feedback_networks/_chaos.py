@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress
-from rnngeo._types import Key
+from rnngeo._types import Key, Keys
 from rnngeo.integrate import simulate
 from rnngeo.meanfield import FeedbackEnsemble, chaotic_state, readout_overlaps
 from rnngeo.plotting import new_axes, plot_scaling, plot_trajectories
@@ -28,7 +28,7 @@ _N_TOGETHER = 2
 
 @eqx.filter_jit
 def _run(
-    ensemble: FeedbackEnsemble, scale: Array, n_units: int, keys: Key
+    ensemble: FeedbackEnsemble, scale: Array, n_units: int, keys: Keys
 ) -> tuple[Float[Array, "network time"], Float[Array, "network quantity"]]:
     """The output over time of one network for every key, then D0 and D_inf of its activity.
 

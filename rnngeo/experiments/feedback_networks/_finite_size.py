@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress
-from rnngeo._types import Key
+from rnngeo._types import Key, Keys
 from rnngeo.meanfield import FeedbackEnsemble
 from rnngeo.plotting import new_axes, plot_deviations, plot_scaling
 
@@ -58,7 +58,7 @@ def _measure(
     target: Array,
     guesses: Float[Array, " root"],
     n_units: int,
-    keys: Key,
+    keys: Keys,
 ) -> Float[Array, "network quantity root"]:
     """Output, variance and leading eigenvalue at every root of one network for every key."""
 

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress
-from rnngeo._types import Key, Scalar
+from rnngeo._types import Key, Keys, Scalar
 from rnngeo.integrate import steady_state
 from rnngeo.meanfield import (
     FeedbackEnsemble,
@@ -98,7 +98,7 @@ def _loops(
 
 @eqx.filter_jit
 def _train(
-    ensemble: FeedbackEnsemble, target: Array, n_units: int, keys: Key
+    ensemble: FeedbackEnsemble, target: Array, n_units: int, keys: Keys
 ) -> Float[Array, "network quantity"]:
     """n.m, n.I, outlier and D0 of one network trained by least squares for every key."""
 

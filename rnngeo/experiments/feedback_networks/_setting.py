@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize_scalar, root_scalar
 
-from rnngeo._types import Key, Scalar, ScalarLike, State
+from rnngeo._types import Key, Keys, Scalar, ScalarLike, State
 from rnngeo.connectivity import FeedbackVectors, draw_vectors, gaussian_bulk
 from rnngeo.meanfield import (
     FeedbackEnsemble,
@@ -92,7 +92,7 @@ def outliers(points: FixedPoints) -> np.ndarray:
     return np.where(is_outlier.any(axis=-1), np.real(chosen), np.nan)
 
 
-def network_keys(key: Key, n_networks: int) -> Key:
+def network_keys(key: Key, n_networks: int) -> Keys:
     """One key a network, the same however many there are."""
     return jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(n_networks))
 

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress
-from rnngeo._types import Key
+from rnngeo._types import Key, Keys
 from rnngeo.meanfield import least_squares_outlier
 from rnngeo.plotting import new_axes, plot_success
 from rnngeo.tasks import StationaryAssociation
@@ -48,7 +48,7 @@ N_NETWORKS, N_STARTS, _N_SEEN = 4, 16, 4
 
 @eqx.filter_jit
 def _train_and_judge(
-    gain: Array, rho: Array, target: Array, *, n_units: int, keys: Key
+    gain: Array, rho: Array, target: Array, *, n_units: int, keys: Keys
 ) -> Float[Array, "network rule quantity"]:
     """Basin fraction, largest real part, n.m and n.I of each rule on one network for every key."""
     judge = partial(_train_and_judge_one, gain, rho, target, n_units)
