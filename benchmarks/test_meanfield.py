@@ -4,7 +4,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rnngeo.meanfield import FeedbackEnsemble, phase_diagram, phase_diagram_gain
+from rnngeo.meanfield import (
+    FeedbackEnsemble,
+    participation_ratio_curves,
+    phase_diagram,
+    phase_diagram_gain,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -29,4 +34,18 @@ def test_phase_diagram(benchmark, measure, report, pick, over):
     floor = jax.jit(lambda x: jnp.sum(jnp.tanh(x) ** 2, axis=-1))
     measured = measure({"averages": lambda: floor(points), "phase diagram": draw}, pick(5, 2))
     report(f"Phases over (r, {over})", measured, "averages", dtype="float64", cells=f"{n} x {n}")
+    benchmark.pedantic(lambda: jax.block_until_ready(draw()), rounds=1)
+
+
+def test_dimension_curves(benchmark, measure, report, pick):
+    """20 gains x 10 effective ranks, erf; the floor is the complex exponentials of the transforms
+    alone: 129 points of the circle and 640 lags for each gain, twice (rates and currents share
+    them, the pole has its own)."""
+    n = pick(20, 3)
+    gains, ranks = jnp.linspace(2.0, 10.0, n), 1 / jnp.geomspace(0.1, 10.0, 10)
+    draw = lambda: participation_ratio_curves(gains, ranks)
+    points = jnp.ones((n, 129, 640)) * (0.1 + 1j)
+    floor = jax.jit(lambda x: jnp.sum(jnp.exp(-x), axis=-1))
+    measured = measure({"exponentials": lambda: floor(points), "curves": draw}, pick(9, 2))
+    report("Dimension over gain and rank", measured, "exponentials", dtype="float64", gains=n)
     benchmark.pedantic(lambda: jax.block_until_ready(draw()), rounds=1)
