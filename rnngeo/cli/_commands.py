@@ -62,6 +62,8 @@ def _complex(values: Sequence[Sequence[float]]) -> str:
 
 
 def run_theory(arguments: argparse.Namespace) -> None:
+    if arguments.kind == "dimension":
+        return run_theory_of_dimension(arguments)
     output = Output(arguments.json)
     from rnngeo.reports import feedback_theory, least_squares_theory
 
@@ -95,15 +97,82 @@ def run_theory(arguments: argparse.Namespace) -> None:
     output.finish(summary)
 
 
-def run_reproduce(arguments: argparse.Namespace) -> None:
+def run_theory_of_dimension(arguments: argparse.Namespace) -> None:
     output = Output(arguments.json)
-    from rnngeo.experiments import reproduce_feedback_networks
+    from rnngeo.reports import dimension_theory
+
+    names = ("effective_rank", "inverse_effective_rank", "singular_value_ratio", "gain_ratio")
+    theory = dimension_theory(
+        gain=arguments.gain,
+        nonlinearity=arguments.nonlinearity,
+        lags=arguments.lags,
+        precision=arguments.precision,
+        device=arguments.device,
+        **_given(arguments, names),
+    )
+    summary = theory.summary()
+    rows = [
+        [name.replace("_", " "), _number(value)]
+        for name, value in summary.items()
+        if name not in ("psi_ratio", "reason")
+    ]
+    output.say(format_table("What does the mean field predict?", ["quantity", "value"], rows))
+    if "psi_ratio" in summary:
+        pairs = zip(arguments.lags, summary["psi_ratio"], strict=True)
+        rows = [[_number(lag), _number(value)] for lag, value in pairs]
+        title = "How fast do principal components forget?"
+        output.say(format_table(title, ["lag", "Psi(lag, 0)/Psi(0, 0)"], rows))
+    if theory.reason:
+        output.say(f"  {theory.reason}")
+    output.finish(summary)
+
+
+def run_dimension(arguments: argparse.Namespace) -> None:
+    output = Output(arguments.json)
     from rnngeo.files import prepare_folder
+    from rnngeo.reports import dimension_report
 
     folder = prepare_folder(arguments.out)
     progress, bars = progress_bars()
     try:
-        reproduction = reproduce_feedback_networks(
+        report = dimension_report(
+            arguments.matrix,
+            gain=arguments.gain,
+            nonlinearity=arguments.nonlinearity,
+            duration=arguments.duration,
+            is_signed=arguments.signed,
+            is_balanced=arguments.balance,
+            drop=arguments.drop,
+            seed=arguments.seed,
+            precision=arguments.precision,
+            device=arguments.device,
+            progress=progress,
+            checkpoint=folder / ".simulation.npz",
+        )
+    finally:
+        bars.close()
+    for table in report.tables():
+        output.say(format_table(*table))
+    output.say(report.verdict)
+    files = report.save(folder)
+    output.say(f"\nWritten to {folder}: " + ", ".join(path.name for path in files))
+    output.finish(report.summary())
+
+
+def run_reproduce(arguments: argparse.Namespace) -> None:
+    output = Output(arguments.json)
+    from rnngeo.experiments import reproduce_feedback_networks, reproduce_random_modes
+    from rnngeo.files import prepare_folder
+
+    papers = {
+        "feedback-networks": reproduce_feedback_networks,
+        "random-modes": reproduce_random_modes,
+    }
+
+    folder = prepare_folder(arguments.out)
+    progress, bars = progress_bars()
+    try:
+        reproduction = papers[arguments.paper](
             arguments.experiments or None,
             precision=arguments.precision,
             device=arguments.device,
@@ -120,4 +189,9 @@ def run_reproduce(arguments: argparse.Namespace) -> None:
     output.finish(reproduction.summary())
 
 
-COMMANDS = {"stability": run_stability, "theory": run_theory, "reproduce": run_reproduce}
+COMMANDS = {
+    "stability": run_stability,
+    "theory": run_theory,
+    "dimension": run_dimension,
+    "reproduce": run_reproduce,
+}

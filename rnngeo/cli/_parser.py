@@ -117,19 +117,74 @@ def _theory(commands) -> None:
         "--uncorrelated", action="store_true", help="the approximation instead of the exact theory"
     )
     _common(squares)
+    _theory_of_dimension(kinds)
+
+
+def _spectrum(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nonlinearity", choices=("erf", "tanh"), default="erf",
+        help="erf has slope one at zero (default erf)",
+    )  # fmt: skip
+
+
+def _theory_of_dimension(kinds) -> None:
+    parser = kinds.add_parser("dimension", help="how many dimensions chaotic activity fills")
+    parser.add_argument("--gain", type=float, required=True, metavar="G", help="effective gain")
+    _spectrum(parser)
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--effective-rank", type=float, metavar="R",
+                        help="of the couplings (default: independent ones)")  # fmt: skip
+    choice.add_argument("--inverse-effective-rank", type=float, metavar="X",
+                        help="1/R >= -1; -1 for an orthogonal matrix")  # fmt: skip
+    choice.add_argument("--singular-value-ratio", type=float, metavar="PRS",
+                        help="participation ratio of the squared singular values")  # fmt: skip
+    parser.add_argument("--gain-ratio", type=float, metavar="PRG",
+                        help="participation ratio of squared single-neuron gains")  # fmt: skip
+    parser.add_argument("--lags", type=float, nargs="+", metavar="T", default=[],
+                        help="lags at which to give Psi(T, 0)/Psi(0, 0)")  # fmt: skip
+    _common(parser)
+
+
+def _dimension(commands) -> None:
+    parser = commands.add_parser(
+        "dimension",
+        help="predicted and simulated dimension of activity on a matrix",
+        description="Predict from the singular values of a matrix how many dimensions its activity "
+        "fills, then simulate and measure it.",
+    )
+    parser.add_argument(
+        "matrix", metavar="MATRIX",
+        help=".npy, .npz, .csv (matrix or pre,post,weight) or .graphml; row = postsynaptic",
+    )  # fmt: skip
+    parser.add_argument("--gain", type=float, metavar="G",
+                        help="rescale to this effective gain (default: as it is)")  # fmt: skip
+    _spectrum(parser)
+    parser.add_argument("--duration", type=float, metavar="T", default=1000.0,
+                        help="time measured in each of four replicas (default 1000)")  # fmt: skip
+    parser.add_argument("--signed", action="store_true", help="signs by the file's transmitters")
+    parser.add_argument("--balance", action="store_true",
+                        help="scale rows and columns until both signs weigh the same")  # fmt: skip
+    parser.add_argument("--drop", action="store_true",
+                        help="leave out neurons that cannot be balanced")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed (default 0)")
+    parser.add_argument("--out", metavar="FOLDER", default="rnngeo-dimension",
+                        help="where the results go (default ./rnngeo-dimension)")  # fmt: skip
+    _common(parser)
 
 
 def _reproduce(commands) -> None:
     parser = commands.add_parser("reproduce", help="what a paper claims, and whether it holds here")
     papers = parser.add_subparsers(dest="paper", required=True, metavar="PAPER")
-    feedback = papers.add_parser(
-        "feedback-networks", help="Mastrogiuseppe & Ostojic 2019, experiments E1 to E10"
-    )
-    feedback.add_argument("experiments", nargs="*", metavar="E1", help="which (default all)")
-    feedback.add_argument("--seed", type=int, metavar="S", default=0)
-    feedback.add_argument("--out", metavar="FOLDER", default="rnngeo-feedback-networks",
-                          help="where figures go (default ./rnngeo-feedback-networks)")  # fmt: skip
-    _common(feedback)
+    for name, text, first in (
+        ("feedback-networks", "Mastrogiuseppe & Ostojic 2019, experiments E1 to E10", "E1"),
+        ("random-modes", "Clark et al. 2023 and 2025, dimension of activity", "FIG"),
+    ):
+        paper = papers.add_parser(name, help=text)
+        paper.add_argument("experiments", nargs="*", metavar=first, help="which (default all)")
+        paper.add_argument("--seed", type=int, metavar="S", default=0)
+        paper.add_argument("--out", metavar="FOLDER", default=f"rnngeo-{name}",
+                           help=f"where figures go (default ./rnngeo-{name})")  # fmt: skip
+        _common(paper)
 
 
 def build_parser() -> Parser:
@@ -142,5 +197,6 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _stability(commands)
     _theory(commands)
+    _dimension(commands)
     _reproduce(commands)
     return parser

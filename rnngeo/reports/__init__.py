@@ -1,6 +1,10 @@
 """Everything we know about one network: simulation, analysis and theory side by side."""
 
 from ._build import build_network as build_network
+from ._dimension import DimensionReport as DimensionReport
+from ._dimension import dimension_report as dimension_report
+from ._dimension_theory import DimensionTheory as DimensionTheory
+from ._dimension_theory import dimension_theory as dimension_theory
 from ._network import NetworkReport as NetworkReport
 from ._network import judge_network as judge_network
 from ._parameters import StabilityParameters as StabilityParameters
@@ -15,6 +19,8 @@ from ._theory import least_squares_theory as least_squares_theory
 from ._verdict import at_target as at_target
 
 __all__ = [
+    "DimensionReport",
+    "DimensionTheory",
     "FeedbackTheory",
     "LeastSquaresTheory",
     "NetworkReport",
@@ -23,6 +29,8 @@ __all__ = [
     "TrainingMethod",
     "at_target",
     "build_network",
+    "dimension_report",
+    "dimension_theory",
     "feedback_theory",
     "fixed_points_summary",
     "judge_network",
