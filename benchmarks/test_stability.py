@@ -20,7 +20,7 @@ def test_all_fixed_points(benchmark, measure, report, pick):
     """The baseline is 256 Newton starts; both must find three points to be compared."""
     n_units, n_starts = pick((1000, 256), (100, 32))
     parameters = StabilityParameters(n_units=n_units)
-    network = build_network(parameters, key=jr.fold_in(jr.key(0), 0)).network
+    network = build_network(parameters, key=jr.fold_in(jr.key(0), 0))[0].network
     start = WideStarts(network.feedback_weights[:, 0], jnp.asarray([-3.0, 3.0]), jr.key(1))
     starts = jax.vmap(start)(jnp.arange(n_starts))
     reduced = lambda: loop_fixed_points(network).state
@@ -36,7 +36,7 @@ def test_all_fixed_points(benchmark, measure, report, pick):
 def test_spectrum(benchmark, measure, report, pick):
     """The floor is LAPACK's eigenvalues of the same matrix, called by NumPy."""
     n_units = pick(1000, 100)
-    network = build_network(StabilityParameters(n_units=n_units), key=jr.key(0)).network
+    network = build_network(StabilityParameters(n_units=n_units), key=jr.key(0))[0].network
     x = jr.normal(jr.key(1), (n_units,))
     matrix = np.asarray(network.closed_loop.weights.as_matrix()) * (1 - np.tanh(np.asarray(x)) ** 2)
     functions = {

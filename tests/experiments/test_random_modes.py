@@ -18,6 +18,7 @@ from rnngeo.experiments.random_modes import (
     _gains,
     _independent,
     _networks,
+    _overlaps,
     _ranks,
     _sampling,
     _singular_values,
@@ -43,7 +44,7 @@ def assert_all_hold(claims):
     [
         pytest.param("PRL2", 48, marks=pytest.mark.slow),
         pytest.param("PRL3", 33, marks=pytest.mark.slow),
-        ("PRX4", 49),
+        pytest.param("PRX4", 49, marks=pytest.mark.slow),
         ("PRX5", 21),
     ],
 )
@@ -87,6 +88,10 @@ def test_expected_numbers_are_those_of_the_table(table):
     for row in table["finite_sample"]:
         if "g" in row:
             assert _duality._SAMPLING[row["g"]] == row["T_over_Teff"]
+    simulated = next(row for row in table["network_simulations"] if "overlap" in row["case"])
+    for k, expected in enumerate(_overlaps._REFERENCES.values()):  # solved, then simulated
+        pairs = (simulated[name] for name in ("C0", "Cx0", "PR_phi"))
+        assert expected == tuple(pair[1 - k] for pair in pairs)
     for row in table["singular_values"]:
         if "alpha" in row:
             assert _singular_values._EDGES[row["alpha"]] == (row["lower"], row["upper"])
@@ -136,6 +141,9 @@ def test_orthogonal_networks_follow_the_mean_field(key):
 
 REDUCED = {
     "PRX3": (_duality, {"N_UNITS": 60, "N_RUNS": 4, "RUN_TIME": 60}, 7),
+    "PRL6": (_overlaps, {"N_PATHS": 32, "WINDOW": 80.0, "SYMMETRIES": {2.0: (-0.2, 0.0, 0.2)}}, 4),
+    "PRX7": (_overlaps, {"N_MODES": 20, "N_PATHS": 32, "WINDOW": 80.0,
+                         "AMPLITUDES": {0.8: (-0.4, 0.0), 0.3: (-0.2, 0.0)}}, 15),
     "PRX8": (_singular_values, {"N_UNITS": 80, "N_MATRICES": 4}, 20),
     "PRX9": (_components, {"SIZES": {"orthogonal": 60, "independent": 60}, "N_NETWORKS": 2,
                            "BLOCK_TIME": 30.0}, 22),
@@ -169,6 +177,6 @@ def test_simulated_experiments_measure_every_claim_and_draw(name, monkeypatch, t
 
 def test_experiments_have_names_of_their_own_and_unknown_ones_are_refused():
     names = [experiment.name for experiment in EXPERIMENTS]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 11
     with pytest.raises(ValueError, match="`experiments` must be some of PRL2, PRL3"):
         reproduce_random_modes(["PRX4", "E1"])

@@ -79,8 +79,8 @@ def _exponential(n_units: int, gain: float, *, key: Key) -> lx.AbstractLinearOpe
 # The first three are one ensemble at three sizes: with hardly any scatter it shows what is left.
 _TIGHT = ("orthogonal, N = 200", "orthogonal, N = 400", "orthogonal, N = 800")
 ENSEMBLES = {
-    _TIGHT[0]: Ensemble(orthogonal_bulk, 3.0, ORTHOGONAL, 200, 8, 200.0),
-    _TIGHT[1]: Ensemble(orthogonal_bulk, 3.0, ORTHOGONAL, 400, 4, 300.0),
+    _TIGHT[0]: Ensemble(orthogonal_bulk, 3.0, ORTHOGONAL, 200, 24, 200.0),
+    _TIGHT[1]: Ensemble(orthogonal_bulk, 3.0, ORTHOGONAL, 400, 6, 300.0),
     _TIGHT[2]: Ensemble(orthogonal_bulk, 3.0, ORTHOGONAL, 800, 2, 200.0),
     "independent": Ensemble(gaussian_bulk, 3.0, INDEPENDENT, 800, 8),
     "independent, g = 10": Ensemble(gaussian_bulk, 10.0, INDEPENDENT, 500, 8, 60.0, 0.1),

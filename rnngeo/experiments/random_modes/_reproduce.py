@@ -11,15 +11,18 @@ from ._duality import draw_prx3, run_prx3
 from ._gains import draw_prx5, run_prx5
 from ._independent import draw_prl2, draw_prl3, run_prl2, run_prl3
 from ._networks import draw_networks, run_networks
+from ._overlaps import draw_prl6, draw_prx7, run_prl6, run_prx7
 from ._ranks import draw_prx4, run_prx4
 from ._singular_values import draw_prx8, run_prx8
 
 EXPERIMENTS = (
     Experiment("PRL2", "Dimension of activity against the gain", run_prl2, draw_prl2),
     Experiment("PRL3", "Covariances between neurons outlast a neuron", run_prl3, draw_prl3),
+    Experiment("PRL6", "Dimension of activity against symmetry", run_prl6, draw_prl6),
     Experiment("PRX3", "One run, two covariances, one dimension", run_prx3, draw_prx3),
     Experiment("PRX4", "Dimension of activity against the effective rank", run_prx4, draw_prx4),
     Experiment("PRX5", "Dimension under gains of single neurons", run_prx5, draw_prx5),
+    Experiment("PRX7", "Dimension of activity against overlaps", run_prx7, draw_prx7),
     Experiment("PRX8", "Singular values of random-mode couplings", run_prx8, draw_prx8),
     Experiment("PRX9", "Principal components in time", run_prx9, draw_prx9),
     Experiment("PRX10", "Dimension of activity at small ranks", run_prx10, draw_prx10),
@@ -58,7 +61,7 @@ def reproduce_random_modes(
     Raises:
         ValueError: An unknown experiment, or a bad argument; the message names it.
 
-    Cost: the theory seconds, all some four minutes on two CPU cores, "networks" the most.
+    Cost: closed theory a minute, all some five minutes on two CPU cores, "networks" the most.
 
     Reference: Clark, Abbott & Litwin-Kumar, Phys. Rev. Lett. 131, 118401 (2023); Clark, Marschall,
     van Meegen & Litwin-Kumar, Phys. Rev. X 15, 041019 (2025).
