@@ -141,7 +141,8 @@ def test_orthogonal_networks_follow_the_mean_field(key):
 
 REDUCED = {
     "PRX3": (_duality, {"N_UNITS": 60, "N_RUNS": 4, "RUN_TIME": 60}, 7),
-    "PRL6": (_overlaps, {"N_PATHS": 32, "WINDOW": 80.0, "SYMMETRIES": {2.0: (-0.2, 0.0, 0.2)}}, 4),
+    "PRL6": (_overlaps, {"N_PATHS_SYMMETRIC": 32, "WINDOW": 80.0,
+                         "SYMMETRIES": {2.0: (-0.2, 0.0, 0.2)}}, 4),
     "PRX7": (_overlaps, {"N_MODES": 20, "N_PATHS": 32, "WINDOW": 80.0,
                          "AMPLITUDES": {0.8: (-0.4, 0.0), 0.3: (-0.2, 0.0)}}, 15),
     "PRX8": (_singular_values, {"N_UNITS": 80, "N_MATRICES": 4}, 20),

@@ -61,7 +61,7 @@ def reproduce_random_modes(
     Raises:
         ValueError: An unknown experiment, or a bad argument; the message names it.
 
-    Cost: closed theory a minute, all some five minutes on two CPU cores, "networks" the most.
+    Cost: closed theory a minute, all some six minutes on two CPU cores, "networks" the most.
 
     Reference: Clark, Abbott & Litwin-Kumar, Phys. Rev. Lett. 131, 118401 (2023); Clark, Marschall,
     van Meegen & Litwin-Kumar, Phys. Rev. X 15, 041019 (2025).
