@@ -1,8 +1,8 @@
 """Everything we know about one network: simulation, analysis and theory side by side."""
 
 from ._build import build_network as build_network
-from ._dimension import DimensionReport as DimensionReport
 from ._dimension import dimension_report as dimension_report
+from ._dimension_report import DimensionReport as DimensionReport
 from ._dimension_theory import DimensionTheory as DimensionTheory
 from ._dimension_theory import dimension_theory as dimension_theory
 from ._network import NetworkReport as NetworkReport

@@ -10,20 +10,13 @@ import jax.random as jr
 import numpy as np
 
 from rnngeo._progress import Progress, silent
-from rnngeo.files import (
-    StoredNetwork,
-    load_networks,
-    prepare_folder,
-    provenance,
-    save_networks,
-    to_json,
-    write_atomically,
-)
+from rnngeo.files import StoredNetwork, load_networks, provenance, save_networks
 from rnngeo.numerics import computing
 
 from ._build import build_network
 from ._network import NetworkReport, judge_network
 from ._parameters import StabilityParameters, TrainingMethod
+from ._saving import save_report
 from ._theory import FeedbackTheory, LeastSquaresTheory, feedback_theory, least_squares_theory
 from ._verdict import Table, tables, verdict
 
@@ -161,19 +154,8 @@ class StabilityReport(eqx.Module):
         Raises:
             ValueError: The folder cannot be written.
         """
-        from rnngeo.plotting import save_figure
-
-        folder = prepare_folder(folder)
-        axes, dataset = self.plot(), self.to_dataset()
-        writers = {
-            "report.png": lambda path: save_figure(axes, path),
-            "result.nc": lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
-            "networks.npz": lambda path: save_networks(path, [r.stored for r in self.networks]),
-            "summary.json": lambda path: path.write_text(to_json(self.summary())),
-        }
-        for name, write in writers.items():
-            write_atomically(folder / name, write)
-        return [folder / name for name in writers]
+        stored = [r.stored for r in self.networks]
+        return save_report(self, folder, {"networks.npz": lambda path: save_networks(path, stored)})
 
 
 def _known_theories(parameters: StabilityParameters, precision: str) -> tuple:
