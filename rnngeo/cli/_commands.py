@@ -1,9 +1,13 @@
 """Each command: call the Python function of the same name, print what it returns."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from ._output import Output, format_table, progress_bars
+from rnngeo._progress import Progress
+
+from ._output import Bars, Output, format_table
 
 _ENSEMBLE = ("gain", "feedback_std", "input_std", "shared_weight", "target")
 _DRAWN = ("gain", "feedback_std", "input_std", "shared_weight", "n_units", "n_networks")
@@ -14,9 +18,26 @@ def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict:
     return {name: v for name in names if (v := getattr(arguments, name)) is not None}
 
 
-def run_stability(arguments: argparse.Namespace) -> None:
-    output = Output(arguments.json)
+def _carry_out(arguments: argparse.Namespace, work: Callable[[Progress, Path], Any]) -> None:
+    """Long work with progress bars; then its tables, its verdict and its files."""
     from rnngeo.files import prepare_folder
+
+    output = Output(arguments.json)
+    folder = prepare_folder(arguments.out)
+    bars = Bars()
+    try:
+        result = work(bars, folder)
+    finally:
+        bars.close()
+    for table in result.tables():
+        output.say(format_table(*table))
+    output.say(result.verdict)
+    files = result.save(folder)
+    output.say(f"\nWritten to {folder}: " + ", ".join(path.name for path in files))
+    output.finish(result.summary())
+
+
+def run_stability(arguments: argparse.Namespace) -> None:
     from rnngeo.reports import StabilityParameters, TrainingMethod, stability_report
 
     common = {"precision": arguments.precision, "device": arguments.device}
@@ -39,18 +60,12 @@ def run_stability(arguments: argparse.Namespace) -> None:
             "weights": arguments.weights,
             **_given(arguments, ("target", "n_starts", "seed")),
         }
-    folder = prepare_folder(arguments.out)
-    progress, bars = progress_bars()
-    try:
-        report = stability_report(**subject, **common, progress=progress, checkpoint_folder=folder)
-    finally:
-        bars.close()
-    for table in report.tables():
-        output.say(format_table(*table))
-    output.say(report.verdict)
-    files = report.save(folder)
-    output.say(f"\nWritten to {folder}: " + ", ".join(path.name for path in files))
-    output.finish(report.summary())
+    _carry_out(
+        arguments,
+        lambda progress, folder: stability_report(
+            **subject, **common, progress=progress, checkpoint_folder=folder
+        ),
+    )
 
 
 def _number(value: float | None) -> str:
@@ -128,65 +143,36 @@ def run_theory_of_dimension(arguments: argparse.Namespace) -> None:
 
 
 def run_dimension(arguments: argparse.Namespace) -> None:
-    output = Output(arguments.json)
-    from rnngeo.files import prepare_folder
     from rnngeo.reports import dimension_report
 
-    folder = prepare_folder(arguments.out)
-    progress, bars = progress_bars()
-    try:
-        report = dimension_report(
+    names = ("gain", "nonlinearity", "duration", "drop", "seed", "precision", "device")
+    _carry_out(
+        arguments,
+        lambda progress, folder: dimension_report(
             arguments.matrix,
-            gain=arguments.gain,
-            nonlinearity=arguments.nonlinearity,
-            duration=arguments.duration,
             is_signed=arguments.signed,
             is_balanced=arguments.balance,
-            drop=arguments.drop,
-            seed=arguments.seed,
-            precision=arguments.precision,
-            device=arguments.device,
+            **_given(arguments, names),
             progress=progress,
             checkpoint=folder / ".simulation.npz",
-        )
-    finally:
-        bars.close()
-    for table in report.tables():
-        output.say(format_table(*table))
-    output.say(report.verdict)
-    files = report.save(folder)
-    output.say(f"\nWritten to {folder}: " + ", ".join(path.name for path in files))
-    output.finish(report.summary())
+        ),
+    )
 
 
 def run_reproduce(arguments: argparse.Namespace) -> None:
-    output = Output(arguments.json)
-    from rnngeo.experiments import reproduce_feedback_networks, reproduce_random_modes
-    from rnngeo.files import prepare_folder
+    from rnngeo.experiments import reproduce
 
-    papers = {
-        "feedback-networks": reproduce_feedback_networks,
-        "random-modes": reproduce_random_modes,
-    }
-
-    folder = prepare_folder(arguments.out)
-    progress, bars = progress_bars()
-    try:
-        reproduction = papers[arguments.paper](
+    names = ("precision", "device", "seed")
+    _carry_out(
+        arguments,
+        lambda progress, folder: reproduce(
+            arguments.paper,
             arguments.experiments or None,
-            precision=arguments.precision,
-            device=arguments.device,
-            seed=arguments.seed,
+            **_given(arguments, names),
             progress=progress,
             folder=folder,
-        )
-    finally:
-        bars.close()
-    for table in reproduction.tables():
-        output.say(format_table(*table))
-    files = reproduction.save(folder)
-    output.say(f"Written to {folder}: " + ", ".join(path.name for path in files))
-    output.finish(reproduction.summary())
+        ),
+    )
 
 
 COMMANDS = {

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rnngeo._progress import Progress
-
 
 class Bars:
     """Progress bars on standard error, one a stage."""
@@ -28,12 +26,6 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
         self._bar, self._stage = None, None
-
-
-def progress_bars() -> tuple[Progress, Bars]:
-    """The callback, and the bars to close at the end."""
-    bars = Bars()
-    return bars, bars
 
 
 def format_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -117,6 +117,12 @@ class Reproduction:
         return all(claim.holds for claim in self.claims)
 
     @property
+    def verdict(self) -> str:
+        """How many claims hold, in a sentence."""
+        n_holding = sum(claim.holds for claim in self.claims)
+        return f"{n_holding} of {len(self.claims)} claims hold."
+
+    @property
     def figures(self) -> dict[str, Callable[[], "Axes"]]:
         """A function for each experiment that draws its figure and returns any axes of it."""
         return {outcome.experiment.name: outcome.plot for outcome in self.outcomes}
@@ -178,26 +184,6 @@ class Reproduction:
 def _record(parameters: dict[str, Any], experiment: Experiment) -> str:
     """What tells one run of an experiment from another."""
     return json.dumps({**parameters, "experiment": experiment.name}, sort_keys=True, default=str)
-
-
-def choose(experiments: Sequence[Experiment], names: Sequence[str] | None) -> list[Experiment]:
-    """The experiments of these names, in the order of the paper.
-
-    Args:
-        experiments: All of them.
-        names: Which; `None` for all.
-
-    Returns:
-        Those asked for.
-
-    Raises:
-        ValueError: A name is unknown.
-    """
-    known = [experiment.name for experiment in experiments]
-    for name in names or ():
-        if name not in known:
-            raise ValueError(f"`experiments` must be some of {', '.join(known)}, got {name!r}.")
-    return [e for e in experiments if names is None or e.name in names]
 
 
 def run_experiments(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rnngeo._progress import silent
-from rnngeo.experiments import reproduce_feedback_networks
+from rnngeo.experiments import reproduce
 from rnngeo.experiments.feedback_networks import (
     _chaos,
     _clouds,
@@ -32,7 +32,7 @@ def assert_all_hold(claims):
     [("E1", 35), ("E2", 21), ("E3", 23), pytest.param("E4", 21, marks=pytest.mark.slow)],
 )
 def test_claims_of_the_theory_hold(name, least):
-    reproduction = reproduce_feedback_networks([name])
+    reproduction = reproduce("feedback-networks", [name])
     assert len(reproduction.claims) >= least
     assert_all_hold(reproduction.claims)
     assert {claim.experiment for claim in reproduction.claims} == {name}
@@ -78,14 +78,14 @@ def test_simulated_experiments_measure_every_claim_and_draw(name, monkeypatch, t
     for constant, value in sizes.items():
         monkeypatch.setattr(module, constant, value)
     stages = []
-    reproduction = reproduce_feedback_networks(
-        [name], folder=tmp_path, progress=lambda *call: stages.append(call)
+    reproduction = reproduce(
+        "feedback-networks", [name], folder=tmp_path, progress=lambda *call: stages.append(call)
     )
     assert len(reproduction.claims) >= 5
     assert sum(np.isfinite(claim.measured) for claim in reproduction.claims) >= 5
     assert all(0 <= done <= total for _, done, total in stages)
     assert stages[-1][1] == stages[-1][2]
-    again = reproduce_feedback_networks([name], folder=tmp_path)  # from its file
+    again = reproduce("feedback-networks", [name], folder=tmp_path)  # from its file
     assert str(again.claims) == str(reproduction.claims)  # NaN included
     ax = again.figures[name]()
     assert all(panel.get_xlabel() and panel.get_ylabel() for panel in ax.figure.axes)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnngeo._progress import silent
-from rnngeo.experiments import reproduce_random_modes
+from rnngeo.experiments import reproduce
 from rnngeo.experiments.random_modes import (
     EXPERIMENTS,
     _components,
@@ -49,7 +49,7 @@ def assert_all_hold(claims):
     ],
 )
 def test_claims_of_the_theory_hold(name, least):
-    reproduction = reproduce_random_modes([name])
+    reproduction = reproduce("random-modes", [name])
     assert len(reproduction.claims) >= least
     assert_all_hold(reproduction.claims)
     assert {claim.experiment for claim in reproduction.claims} == {name}
@@ -162,15 +162,15 @@ def test_simulated_experiments_measure_every_claim_and_draw(name, monkeypatch, t
     for constant, value in sizes.items():
         monkeypatch.setattr(module, constant, value)
     stages = []
-    reproduction = reproduce_random_modes(
-        [name], folder=tmp_path, progress=lambda *call: stages.append(call)
+    reproduction = reproduce(
+        "random-modes", [name], folder=tmp_path, progress=lambda *call: stages.append(call)
     )
     assert len(reproduction.claims) >= least
     assert all(np.isfinite(claim.measured) for claim in reproduction.claims)
     assert all(np.isfinite(claim.tolerance) for claim in reproduction.claims)
     assert all(0 <= done <= total for _, done, total in stages)
     assert stages[-1][1] == stages[-1][2]
-    again = reproduce_random_modes([name], folder=tmp_path)  # from its file
+    again = reproduce("random-modes", [name], folder=tmp_path)  # from its file
     assert str(again.claims) == str(reproduction.claims)
     ax = again.figures[name]()
     assert all(panel.get_xlabel() and panel.get_ylabel() for panel in ax.figure.axes)
@@ -180,4 +180,4 @@ def test_experiments_have_names_of_their_own_and_unknown_ones_are_refused():
     names = [experiment.name for experiment in EXPERIMENTS]
     assert len(set(names)) == len(names) == 11
     with pytest.raises(ValueError, match="`experiments` must be some of PRL2, PRL3"):
-        reproduce_random_modes(["PRX4", "E1"])
+        reproduce("random-modes", ["PRX4", "E1"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rnngeo.experiments import Claim, Experiment, reproduce_feedback_networks, run_experiments
+from rnngeo.experiments import Claim, Experiment, reproduce, run_experiments
 from rnngeo.plotting import new_axes
 
 
@@ -122,10 +122,10 @@ def test_progress_names_the_experiment():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="E1, E2, .*E10, got 'E11'"):
-        reproduce_feedback_networks(["E1", "E11"])
+        reproduce("feedback-networks", ["E1", "E11"])
     with pytest.raises(ValueError, match="`seed` must be at least 0"):
-        reproduce_feedback_networks([], seed=-1)
+        reproduce("feedback-networks", [], seed=-1)
 
 
 def test_no_experiments_hold_vacuously():
-    assert reproduce_feedback_networks([]).claims == []
+    assert reproduce("feedback-networks", []).claims == []

@@ -1,11 +1,6 @@
-"""The experiments in order, and the command that runs them."""
+"""The experiments in order."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from rnngeo._progress import Progress, silent
-
-from .._study import Experiment, Reproduction, choose, run_experiments
+from .._study import Experiment
 from ._chaos import draw_e10, run_e10
 from ._clouds import draw_e6, run_e6
 from ._finite_size import draw_e5, run_e5
@@ -27,47 +22,3 @@ EXPERIMENTS = (
     Experiment("E9", "Success of training, from near and from random starts", run_e9, draw_e9),
     Experiment("E10", "Chaotic networks that answer their target", run_e10, draw_e10),
 )
-
-
-def reproduce_feedback_networks(
-    experiments: Sequence[str] | None = None,
-    *,
-    precision: str = "float64",
-    device: str | None = None,
-    progress: Progress = silent,
-    seed: int = 0,
-    folder: str | Path | None = None,
-) -> Reproduction:
-    """What the paper and its theory claim, and whether it holds: `rnngeo reproduce`.
-
-    Every claim is a number with its source beside the number found here, and holds within a stated
-    tolerance. Only the setting of E1 is published; the other expected numbers come from programs
-    written independently of this one, or are derived.
-
-    Args:
-        experiments: Names, "E1" to "E10"; default all.
-        precision: "float32" or "float64"; theory is then compared to the digits it can have.
-        device: Name of a device; default JAX's.
-        progress: Called along the way; the stage begins with the name of the experiment.
-        seed: Seed of the networks and starts.
-        folder: Where each experiment leaves its data and claims (`E1.nc`) as it ends, to be taken
-            up again by a later run of the same parameters. Default: nowhere.
-
-    Returns:
-        `Reproduction`.
-
-    Raises:
-        ValueError: An unknown experiment, or a bad argument; the message names it.
-
-    Cost: E1 to E4 seconds, all some minutes on two CPU cores, E9 the most.
-
-    Reference: Mastrogiuseppe & Ostojic, Neural Comput. 31, 1139 (2019).
-    """
-    return run_experiments(
-        choose(EXPERIMENTS, experiments),
-        precision=precision,
-        device=device,
-        progress=progress,
-        seed=seed,
-        folder=folder,
-    )

@@ -1,11 +1,6 @@
-"""The experiments in order, and the function that runs them."""
+"""The experiments in order, named by the figure they repeat; "networks" gathers simulations."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from rnngeo._progress import Progress, silent
-
-from .._study import Experiment, Reproduction, choose, run_experiments
+from .._study import Experiment
 from ._components import draw_prx9, draw_prx10, run_prx9, run_prx10
 from ._duality import draw_prx3, run_prx3
 from ._gains import draw_prx5, run_prx5
@@ -28,49 +23,3 @@ EXPERIMENTS = (
     Experiment("PRX10", "Dimension of activity at small ranks", run_prx10, draw_prx10),
     Experiment("networks", "Networks against the mean field", run_networks, draw_networks),
 )
-
-
-def reproduce_random_modes(
-    experiments: Sequence[str] | None = None,
-    *,
-    precision: str = "float64",
-    device: str | None = None,
-    progress: Progress = silent,
-    seed: int = 0,
-    folder: str | Path | None = None,
-) -> Reproduction:
-    """What the two papers on the dimension of activity claim, and whether it holds.
-
-    Every claim is a number with its source beside the number found here, and holds within a stated
-    tolerance. Plateaus and singular values are published; the other expected numbers come from
-    programs written independently of this one, or are derived. Experiments are named by the figure
-    they repeat, "networks" gathers simulations of several ensembles.
-
-    Args:
-        experiments: Names, such as "PRX4"; default all.
-        precision: "float32" or "float64"; theory is then compared to the digits it can have.
-        device: Name of a device; default JAX's.
-        progress: Called along the way; the stage begins with the name of the experiment.
-        seed: Seed of the networks and starts.
-        folder: Where each experiment leaves its data and claims (`PRX4.nc`) as it ends, to be taken
-            up again by a later run of the same parameters. Default: nowhere.
-
-    Returns:
-        `Reproduction`.
-
-    Raises:
-        ValueError: An unknown experiment, or a bad argument; the message names it.
-
-    Cost: closed theory a minute, all some six minutes on two CPU cores, "networks" the most.
-
-    Reference: Clark, Abbott & Litwin-Kumar, Phys. Rev. Lett. 131, 118401 (2023); Clark, Marschall,
-    van Meegen & Litwin-Kumar, Phys. Rev. X 15, 041019 (2025).
-    """
-    return run_experiments(
-        choose(EXPERIMENTS, experiments),
-        precision=precision,
-        device=device,
-        progress=progress,
-        seed=seed,
-        folder=folder,
-    )
