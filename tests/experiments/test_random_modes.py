@@ -141,10 +141,10 @@ def test_slow_growth_is_told_from_none_and_from_a_root():
 
 
 def test_half_times_are_those_of_the_courses():
-    """Two networks: medians over decades are means of logarithms; what never decays is censored."""
+    """Two networks: logarithms are averaged; what never decays is censored."""
     times = np.array([[2.0, 8.0, 1.0], [4.0, np.nan, 2.0]])
     mean, error = _timescales.summarise(times, 16.0)
-    expected = np.log([[4.0, 8.0, 1.0, 4.0], [8.0, 4.0, 2.0, 4.0]])
+    expected = np.log([[4.0, 2.0, 1.0, 4.0], [8.0, 4.0, 2.0, 4.0]])
     np.testing.assert_allclose(mean, expected.mean(axis=0))
     np.testing.assert_allclose(error, np.abs(expected[1] - expected[0]) / 2, atol=1e-15)
 
@@ -208,7 +208,7 @@ def test_unbalanced_matrices_are_told(key):
     assert np.all(raw == np.round(raw))  # whole numbers, of one sign in a column
     assert not np.any((raw > 0).any(axis=0) & (raw < 0).any(axis=0))
     counts = np.abs(raw[raw != 0])
-    assert 0.02 < counts.size / raw.size < 0.1
+    assert 0.1 < counts.size / raw.size < 0.25
     assert counts.max() > 10 * np.median(counts)
 
 

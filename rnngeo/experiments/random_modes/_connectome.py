@@ -43,7 +43,7 @@ _EXACT_RANK = 0.28125  # of that PR^S
 _RATIOS = {2.0: 0.005697, 3.0: 0.01323, 10.0: 0.03036}  # gain: PR of rates at that rank
 _HIDDEN_RANK = 0.3  # of the modes behind the synapse counts
 _EXCITATORY = 0.7  # share of neurons
-_LOG_MEAN, _LOG_SPREAD = -2.5, 1.5  # of synapse counts; one pair in twenty has a synapse at all
+_LOG_MEAN, _LOG_SPREAD = -1.5, 1.5  # of synapse counts; one pair in six has a synapse at all
 _GAINS = np.linspace(1.2, 12.0, 19)
 
 

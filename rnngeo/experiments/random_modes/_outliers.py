@@ -113,8 +113,8 @@ def run_prx6(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
     strengths = power_law_strengths(N_UNITS, RANK)
     d, n_strong = np.asarray(strengths), len(OVERLAPS)
     radius = float(np.linalg.norm(d[n_strong:]) / math.sqrt(N_UNITS))  # of the other modes
-    # Without overlaps the sum of |lambda|^2k is at most |J^k|^2, on average N for a bulk of radius 1:
-    # halfway to the nearest outlier, 1.5, k = 16 leaves 1e-3 eigenvalues a matrix.
+    # Without overlaps the sum of |lambda|^(2k) is at most |J^k|^2, on average N for a bulk of
+    # radius 1: halfway to the nearest outlier, at 1.5, k = 16 leaves 1e-3 eigenvalues a matrix.
     limit = 0.5 * (1.0 + float(np.abs(d[:n_strong] * np.array(OVERLAPS)).min()))
     n_all = len(_ENSEMBLES) * N_MATRICES
     clouds, samples, found, counts = [], [], [], np.zeros((len(_ENSEMBLES), N_MATRICES), int)

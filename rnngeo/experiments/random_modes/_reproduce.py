@@ -6,8 +6,8 @@ from pathlib import Path
 from rnngeo._progress import Progress, silent
 
 from .._study import Experiment, Reproduction, choose, run_experiments
-from ._connectome import draw_prx1, run_prx1
 from ._components import draw_prx9, draw_prx10, run_prx9, run_prx10
+from ._connectome import draw_prx1, run_prx1
 from ._duality import draw_prx3, run_prx3
 from ._gains import draw_prx5, run_prx5
 from ._independent import draw_prl2, draw_prl3, run_prl2, run_prl3
@@ -72,7 +72,7 @@ def reproduce_random_modes(
     Raises:
         ValueError: An unknown experiment, or a bad argument; the message names it.
 
-    Cost: closed theory a minute, all some six minutes on two CPU cores, "networks" the most.
+    Cost: closed theory a minute, all some ten minutes on two CPU cores, "networks" the most.
 
     Reference: Clark, Abbott & Litwin-Kumar, Phys. Rev. Lett. 131, 118401 (2023); Clark, Marschall,
     van Meegen & Litwin-Kumar, Phys. Rev. X 15, 041019 (2025).

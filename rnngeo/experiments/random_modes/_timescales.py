@@ -115,8 +115,8 @@ def _compare(sizes: np.ndarray, means: np.ndarray, errors: np.ndarray) -> list[C
     # chi^2 per degree of freedom has mean 1 and variance 2/(degrees of freedom).
     freedom = x.size - 2
     claims.append(
-        Claim("PRL4", "leading five: misfit of a + b ln N, chi^2 per degree of freedom", 1.0, misfit,
-              4 * math.sqrt(2 / freedom), in_words)
+        Claim("PRL4", "leading five: misfit of a + b ln N, chi^2 per degree of freedom", 1.0,
+              misfit, 4 * math.sqrt(2 / freedom), in_words)
     )  # fmt: skip
     claims.append(
         Claim("PRL4", f"N = {sizes[-1]:g}: whether the leading five outlast one neuron", 1.0,
