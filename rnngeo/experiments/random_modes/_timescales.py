@@ -138,7 +138,7 @@ def run_prl4(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         progress("sizes", k, len(SIZES))
         keys = jr.split(jr.fold_in(key, k), n_networks)
         times = np.asarray(_half_times(keys, n_units, jnp.asarray(GAIN, float), sizes))
-        rows.append(summarise(times, LONGEST))
+        rows.append(summarise(times, float(LONGEST)))
     progress("sizes", len(SIZES), len(SIZES))
     table = np.array(rows)
     at = np.array(list(SIZES), float)
@@ -157,8 +157,7 @@ def draw_prl4(data: xr.Dataset):
     times = np.exp(data["mean"].values.T[:-1])
     errors = times * data["error"].values.T[:-1]
     names = [str(name) for name in data["kind"].values[:-1]]
-    fits = [np.polyval(np.polyfit(np.log(at), t, 1, w=1 / e), np.log(at))
-            for t, e in zip(times, errors, strict=True)]  # fmt: skip
+    fits = [np.polyval(np.polyfit(np.log(at), t, 1), np.log(at)) for t in times]
     points = {name: (at, t, e) for name, t, e in zip(names, times, errors, strict=True)}
     plot_curves(at, dict(zip(names, fits, strict=True)), points=points, xlabel="units N",
                 ylabel="half-time (time constants)", ax=ax)  # fmt: skip
