@@ -113,6 +113,7 @@ def run_prx1(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
 
     The published connectome is not distributed with this package: the matrix here is synthetic and
     only what is provable of it is claimed. `rnngeo dimension MATRIX` does the same with a file.
+    Its one large singular value is that of the mean, which signs by columns do not balance.
     """
     progress("matrices", 0, 1)
     key_synapses, key_gaussian, key_modes = jr.split(key, 3)
