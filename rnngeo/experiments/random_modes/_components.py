@@ -5,6 +5,7 @@ import math
 import jax.random as jr
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from rnngeo._progress import Progress
 from rnngeo._types import Key
@@ -31,7 +32,6 @@ from ._setting import (
     ORTHOGONAL,
     REFERENCE,
     digits_claim,
-    mean_and_error,
     mean_field,
     run_network,
 )
@@ -58,10 +58,13 @@ _SLOPES = {  # gain: PR/er as er -> 0, rates and currents
 _GROWTH = {2.0: 1.170, 3.0: 1.289, 10.0: 1.476}  # the same of rates over the PR of independent ones
 _SMALL = 1e-6
 _WINDOW = 10  # components on either side of the rank
+# Spacings of eigenvalues exceed x times their mean with probability exp(-pi x^2/4) (Wigner's
+# surmise): from here on as rarely as a normal variable its fourth standard deviation.
+_LARGEST_SPACING = math.sqrt(4 / math.pi * -math.log(math.erfc(4 / math.sqrt(2))))
 
 
 def _courses(kind: str, n_units: int, progress: Progress, key: Key) -> tuple[np.ndarray, float]:
-    """Both autocorrelations of every network, and how well components add up to covariances."""
+    """Psi(tau, 0) and C(tau) of every network, and how well components add up to covariances."""
     gain, _, draw = _KINDS[kind]
     courses, gaps = [], []
     for k in range(N_NETWORKS):
@@ -72,9 +75,9 @@ def _courses(kind: str, n_units: int, progress: Progress, key: Key) -> tuple[np.
             n_replicas=4, lags=tuple(_LAGS.tolist()), has_currents=False, dt=0.1, key=key_starts,
         )  # fmt: skip
         products = block_products(run.rates)
-        between = np.asarray(four_point_function(products, is_normalised=True).value[:, 0])
+        between = np.asarray(four_point_function(products).value[:, 0])
         neuron = np.asarray(autocovariance(products).value)
-        courses.append([between, neuron[_LAGS.astype(int)] / neuron[0]])
+        courses.append([between, neuron[_LAGS.astype(int)]])
         components = principal_components(run.rates.total[0])
         traces = np.asarray(component_autocovariances(run.rates, components))
         variance, total = np.asarray(components.variance), np.asarray(run.rates.total)
@@ -83,6 +86,35 @@ def _courses(kind: str, n_units: int, progress: Progress, key: Key) -> tuple[np.
         gaps += [np.abs(once).max() / variance.sum(), np.abs(twice).max() / (variance @ variance)]
     progress(f"{kind} couplings", N_NETWORKS, N_NETWORKS)
     return np.array(courses), float(max(gaps))
+
+
+def normalised_mean(
+    samples: Float[np.ndarray, "network lag"],
+) -> tuple[Float[np.ndarray, " lag"], Float[np.ndarray, " lag"], float]:
+    """Mean course over its value at lag zero, its errors, and the relative variance of the latter.
+
+    A mean of ratios would have a bias of the order of their variance; the errors of the ratio of
+    means are from leaving out one network at a time.
+    """
+    n = len(samples)
+    rest = (samples.sum(axis=0) - samples) / (n - 1)
+    errors = np.sqrt((n - 1) * np.var(rest / rest[:, :1], axis=0))
+    mean = samples.mean(axis=0)
+    return mean / mean[0], errors, float(np.var(samples[:, 0], ddof=1) / mean[0] ** 2)
+
+
+def course_tolerance(expected: np.ndarray, errors: np.ndarray, variance: float, n_units: int):
+    """Four standard errors, and what means keep at finite N.
+
+    Relative corrections are of the order of 1/N, or of the squared fluctuations between networks.
+    """
+    return 4 * errors + np.abs(expected) * (variance + 1 / n_units)
+
+
+def gap_at_rank(variances: Float[np.ndarray, " component"], n_modes: int) -> float:
+    """Drop of ln(variance) behind the last mode, over the mean drop of its neighbours."""
+    drops = -np.diff(np.log(variances[n_modes - _WINDOW : n_modes + _WINDOW]))
+    return float(drops[_WINDOW - 1] / np.delete(drops, _WINDOW - 1).mean())
 
 
 def run_prx9(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
@@ -103,15 +135,17 @@ def run_prx9(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
             np.asarray(site.rate_at(grid) / site.variance_rate),
         ]
         for j, name in enumerate(_WEIGHTS):
-            expected = curves[j][picked]
-            for i in range(1, _LAGS.size):
-                mean, error, spread = mean_and_error(samples[:, j, i])
-                words = f"{kind}, g = {gain:g}: {name} at tau = {_LAGS[i]:g}"
-                # A function of fluctuations of order 1/sqrt(N) has a bias of their square.
-                claims.append(
-                    Claim("PRX9", words, float(expected[i]), mean,
-                          4 * error + spread**2 + 1 / n_units, MEAN_FIELD)
-                )  # fmt: skip
+            mean, errors, variance = normalised_mean(samples[:, j])
+            expected, other = curves[j][picked], curves[1 - j][picked]
+            allowed = course_tolerance(expected, errors, variance, n_units)
+            claims += [
+                Claim("PRX9", f"{kind}, g = {gain:g}: {name} at tau = {_LAGS[i]:g}",
+                      float(expected[i]), float(mean[i]), float(allowed[i]), MEAN_FIELD)
+                for i in range(1, _LAGS.size)
+            ]  # fmt: skip
+            is_refused = np.any(np.abs(mean - other) > allowed)
+            words = f"{kind}, g = {gain:g}: whether {_WEIGHTS[1 - j]} is refused for {name}"
+            claims.append(Claim("PRX9", words, 1.0, float(is_refused), 0.0, MEAN_FIELD))
         theory.append(curves)
         measured.append(samples)
     data = xr.Dataset(
@@ -133,8 +167,8 @@ def draw_prx9(data: xr.Dataset):
     for ax, kind, theory, values in zip(
         axes, data["couplings"].values, data["theory"].values, data["measured"].values, strict=True
     ):
-        errors = values.std(axis=0, ddof=1) / math.sqrt(values.shape[0])
-        points = {name: (at, values[:, j].mean(axis=0), errors[j]) for j, name in enumerate(names)}
+        means = [normalised_mean(values[:, j])[:2] for j in range(len(names))]
+        points = {name: (at, *mean) for name, mean in zip(names, means, strict=True)}
         plot_curves(data["lag"].values, dict(zip(names, theory, strict=True)), points=points,
                     xlabel="lag (time constants)", ylabel="autocorrelation of components",
                     ax=ax)  # fmt: skip
@@ -178,16 +212,13 @@ def run_prx10(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         name: np.maximum(np.linalg.eigvalsh(np.asarray(moments.total[0]))[::-1], 0.0)
         for name, moments in (("rates", run.rates), ("currents", run.currents))
     }
-    drops = -np.diff(np.log(spectra["rates"][n_modes - _WINDOW : n_modes + _WINDOW]))
-    others = np.delete(drops, _WINDOW - 1)
     currents = spectra["currents"] / spectra["currents"][0]
     # Currents are L times something: what remains of the start outside decays as exp(-t).
     claims += [
         Claim("PRX10", "components of currents above rounding, over the rank of the couplings",
               1.0, float(np.sum(currents > 1e-9)) / n_modes, 0.0, DERIVED),
         Claim("PRX10", "rates: drop of ln(variance) at the rank, over the mean of its neighbours",
-              1.0, float(drops[_WINDOW - 1] / others.mean()),
-              4 * float(others.std(ddof=1) / others.mean()), DERIVED),
+              1.0, gap_at_rank(spectra["rates"], n_modes), _LARGEST_SPACING - 1, DERIVED),
     ]  # fmt: skip
     ranks = np.geomspace(1e-3, 10.0, 60)
     curves = [np.asarray(activity_participation_ratio(mean_field(g)[1], 1 / ranks)) / ranks

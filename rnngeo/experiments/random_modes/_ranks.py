@@ -5,7 +5,6 @@ import xarray as xr
 
 from rnngeo._progress import Progress
 from rnngeo._types import Key
-from rnngeo.connectivity import inverse_effective_rank
 from rnngeo.meanfield import (
     Observable,
     activity_participation_ratio,
@@ -40,8 +39,6 @@ _RATIOS = {  # observable, gain: PR at the ranks above, of independent and of or
     (Observable.CURRENT, 10.0):
         (0.006426, 0.01569, 0.02204, 0.03165, 0.04462, 0.05209, 0.05612, 0.2475),
 }  # fmt: skip
-_CONNECTOME_RATIO = 0.18  # PR^S of the balanced hemibrain, published
-_CONNECTOME = {2.0: 0.005697, 3.0: 0.01323, 10.0: 0.03036}  # gain: PR of rates at that PR^S
 _LAGS = np.array([2.0, 5.0, 10.0, 15.0, 20.0])
 _COURSES = {  # gain, 1/er: Psi(tau, 0)/Psi(0, 0) at the lags above
     (3.0, 1 / 0.3): (0.9303, 0.6897, 0.3189, 0.1226, 0.04239),
@@ -64,11 +61,6 @@ def _compare_ratios() -> list[Claim]:
                            number, value, 4, REFERENCE)
             for place, number, value in zip(_PLACES, expected, found, strict=True)
         ]  # fmt: skip
-    place = inverse_effective_rank(_CONNECTOME_RATIO)
-    for gain, expected in _CONNECTOME.items():
-        found = activity_participation_ratio(mean_field(gain)[1], place)
-        words = f"PR of rates, g = {gain:g}, couplings with PR^S = {_CONNECTOME_RATIO}"
-        claims.append(digits_claim("PRX4", words, expected, found, 4, REFERENCE))
     return claims
 
 
