@@ -197,7 +197,7 @@ def test_strong_symmetry_converges_in_a_window_that_holds_it():
 
 
 def test_tanh_without_symmetry_is_the_gaussian_site():
-    site = sampled_site(PartialSymmetry(2.0), key=jr.key(2), nonlinearity=jnp.tanh, **PATHS).value
+    site = sampled_site(PartialSymmetry(2.0), key=jr.key(2), nonlinearity=jnp.tanh, **WIDE).value
     np.testing.assert_allclose(site.variance_rate.value, 0.513178, rtol=1e-5)  # published table
     np.testing.assert_allclose(site.variance_current.value, 1.92481, rtol=1e-5)
 
@@ -208,7 +208,7 @@ def test_single_precision_agrees_within_the_sampling_error():
     for precision in ("float32", "float64"):
         with computing(precision):
             coupling = PartialSymmetry(3.0, 0.1)
-            solution = sampled_site(coupling, key=jr.key(6), **PATHS)
+            solution = sampled_site(coupling, key=jr.key(6), **WIDE)
             estimates = solution.value.variance_rate, solution.value.variance_current
             values.append([np.asarray(e) for e in estimates])
             assert solution.value.spectra_rate.dtype == precision
