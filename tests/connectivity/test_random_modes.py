@@ -192,6 +192,17 @@ def test_orthogonal_bulk_is_uniform_over_the_group(key):
     assert_mean_matches(np.mean(matrices**4, axis=(1, 2)), 3 / (n * (n + 2)), max_error=1e-3)
 
 
+def test_uniform_eigenangles_are_not_those_of_plain_qr(key):
+    """Without the signs of diag R the angles crowd around pi: tr O is of order root N below 0."""
+    n, n_matrices = 64, 200
+    ours = _matrices(lambda k: orthogonal_bulk(n, key=k), key, n_matrices)
+    plain = np.linalg.qr(np.random.default_rng(4).standard_normal((n_matrices, n, n))).Q
+    for matrices, is_uniform in ((ours, True), (plain, False)):
+        trace = np.trace(matrices, axis1=1, axis2=2)
+        # Haar: mean 0, variance 1
+        assert (abs(np.mean(trace)) < 4 / n_matrices**0.5) == is_uniform
+
+
 def test_rotational_bulk_keeps_its_singular_values_and_nothing_else(key):
     s = np.array([2.0, 1.5, 1.0, 0.5, 0.0])
     matrices = _matrices(lambda k: rotational_bulk(s, key=k), key, 3000)

@@ -24,8 +24,10 @@ from rnngeo.meanfield._self_coupling import (
     overlap_profile,
     quiescent_amplification,
 )
+from rnngeo.numerics import computing
 
 PATHS = {"n_paths": 64, "n_batches": 4, "window": 120.0}
+WIDE = {**PATHS, "window": 240.0}
 
 
 def phi(x):
@@ -86,13 +88,18 @@ def test_golden_overlap_row(overlap_solution):
     (row,) = (r for r in groups["network_simulations"]["rows"] if r["case"].startswith("overlap"))
     site = solution.value
     assert bool(solution.is_successful)
-    for estimate, pair in ((site.variance_rate, row["C0"]), (site.variance_current, row["Cx0"])):
+    # Standard deviation over eight networks of 500 units, over 2: two networks of 1000 units. The
+    # published theory, 7.17, is 1.5 % lower; these networks cannot tell it from ours.
+    for estimate, pair, scatter in (
+        (site.variance_rate, row["C0"], 0.0105 / 2),
+        (site.variance_current, row["Cx0"], 0.69 / 2),
+    ):
         assert estimate.error < 0.003 * estimate.value
-        np.testing.assert_allclose(estimate.value, pair, rtol=0.02)  # of single-site quantities
+        assert abs(estimate.value - pair[0]) < 3 * np.hypot(estimate.error, scatter)
     assert site.variance_rate.value > 0.71073 * 1.05  # a Gaussian neuron is far away
     ratio = sampled_participation_ratio(coupling, site)
     assert ratio.error < 0.05 * ratio.value
-    np.testing.assert_allclose(ratio.value, row["PR_phi"][1], rtol=0.1)  # its Monte-Carlo error
+    np.testing.assert_allclose(ratio.value, row["PR_phi"][1], rtol=0.1)  # 5 to 10 % Monte Carlo
     history = np.asarray(solution.stats["history"])[: int(solution.stats["num_steps"])]
     assert history[-1] <= 1e-5 < history[-2]
 
@@ -129,28 +136,85 @@ def test_neuron_stepped_forward_in_time(overlap_solution):
         assert abs(per_path.mean() - estimate.value) < 4 * error + discretised
 
 
-def test_partially_symmetric_network():
-    """A network of 400 units, against the solver; without symmetry it would be 0.7107."""
-    rho, n, dt = 0.1, 400, 0.1
-    theory = sampled_site(PartialSymmetry(3.0, rho), key=jr.key(4), **PATHS).value.variance_rate
-    rng, found = np.random.default_rng(11), []
-    for _ in range(3):
+def _variances_of_networks(function, gain, rho, n, n_networks, seed):
+    """Variance of the rates over time, in networks of n units with 8 replicas each."""
+    rng, found, dt = np.random.default_rng(seed), [], 0.1
+    for _ in range(n_networks):
         a, b = rng.standard_normal((2, n, n)) / np.sqrt(2 * n)
-        j = 3.0 * (np.sqrt((1 + rho) / 2) * (a + a.T) + np.sqrt((1 - rho) / 2) * (b - b.T))
-        drift = lambda x, j=j: -x + j @ phi(x)
+        j = gain * (np.sqrt((1 + rho) / 2) * (a + a.T) + np.sqrt((1 - rho) / 2) * (b - b.T))
+        drift = lambda x, j=j: -x + j @ function(x)
         x, squares = rng.standard_normal((n, 8)), []
         for t in range(900):
             k1 = drift(x)
-            k2 = drift(x + 0.5 * dt * k1)
-            x = x + dt * k2
+            x = x + dt * drift(x + 0.5 * dt * k1)
             if t > 300:
-                squares.append(np.mean(phi(x) ** 2))
+                squares.append(np.mean(function(x) ** 2))
         found.append(np.mean(squares))
-    error = np.std(found, ddof=1) / np.sqrt(3)
-    assert theory.error < 0.002
-    assert theory.value > 0.7107 + 0.03
-    assert error < 0.006
-    assert abs(np.mean(found) - theory.value) < 4 * error
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("function", "ours", "gain", "rho"),
+    [
+        (phi, unit_slope_erf, 3.0, 0.1),
+        (phi, unit_slope_erf, 3.0, 0.4),
+        (np.tanh, jnp.tanh, 3.0, 0.2),
+    ],
+)
+def test_partially_symmetric_network(function, ours, gain, rho):
+    """Networks of 200 and 400 units, extrapolated in 1/N, against the solver."""
+    coupling = PartialSymmetry(gain, rho)
+    solution = sampled_site(coupling, key=jr.key(4), nonlinearity=ours, **WIDE)
+    theory = solution.value.variance_rate
+    small, large = (
+        _variances_of_networks(function, gain, rho, n, count, 11)
+        for n, count in ((200, 6), (400, 4))
+    )
+    error = np.hypot(
+        2 * large.std(ddof=1) / np.sqrt(large.size), small.std(ddof=1) / np.sqrt(small.size)
+    )
+    found = 2 * large.mean() - small.mean()
+    gaussian = single_site(gain, ours).variance_rate
+    error = np.hypot(error, theory.error)
+    assert error < 0.012
+    assert theory.value - gaussian > 4 * error  # symmetry matters
+    assert abs(found - theory.value) < 4 * error
+
+
+def test_strong_symmetry_converges_in_a_window_that_holds_it():
+    """At g = 2, rho = 0.5 correlations last 90 time constants; the short window says so."""
+    coupling = PartialSymmetry(2.0, 0.5)
+    with pytest.raises(RuntimeError, match="Raise `window`: symmetry"):
+        sampled_site(coupling, key=jr.key(1), **PATHS)
+    long = sampled_site(coupling, key=jr.key(1), n_paths=64, n_batches=4, window=400.0)
+    site = long.value
+    assert long.stats["num_steps"] < 120  # 178 by plain damped steps
+    assert site.wrap_around < 0.02
+    assert site.variance_rate.error < 0.003
+    course = site.autocovariance_rate.value
+    tenth = site.lags[np.argmax(course < 0.1 * course[0])]
+    assert 60 < tenth < 130
+
+
+def test_tanh_without_symmetry_is_the_gaussian_site():
+    site = sampled_site(PartialSymmetry(2.0), key=jr.key(2), nonlinearity=jnp.tanh, **WIDE).value
+    np.testing.assert_allclose(site.variance_rate.value, 0.513178, rtol=1e-5)  # published table
+    np.testing.assert_allclose(site.variance_current.value, 1.92481, rtol=1e-5)
+
+
+@pytest.mark.float32
+def test_single_precision_agrees_within_the_sampling_error():
+    values = []
+    for precision in ("float32", "float64"):
+        with computing(precision):
+            coupling = PartialSymmetry(3.0, 0.1)
+            solution = sampled_site(coupling, key=jr.key(6), **WIDE)
+            estimates = solution.value.variance_rate, solution.value.variance_current
+            values.append([np.asarray(e) for e in estimates])
+            assert solution.value.spectra_rate.dtype == precision
+    for one, two in zip(*values, strict=True):
+        assert one[1] < 0.003 * one[0]
+        assert abs(one[0] - two[0]) < 4 * np.hypot(one[1], two[1])
 
 
 def test_gaussian_average_of_any_nonlinearity():
@@ -207,10 +271,11 @@ def test_quiescent_network_has_no_numbers():
 
 def test_condensation_is_named():
     coupling = overlapping(0.9, ratio=0.3)
-    with pytest.raises(RuntimeError, match="condensed"):
+    with pytest.raises(RuntimeError, match="condense.*loop gain"):
         sampled_site(coupling, key=jr.key(1), **PATHS)
     solution = sampled_site(coupling, key=jr.key(1), throw=False, **PATHS)
     assert not bool(solution.is_successful)
+    assert solution.value.wrap_around > 0.5  # frozen
 
 
 def test_refusals(key):
