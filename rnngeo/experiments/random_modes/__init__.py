@@ -1,5 +1,5 @@
 """Clark et al., PRL 131, 118401 (2023) and PRX 15, 041019 (2025): dimension of activity."""
 
-from ._reproduce import EXPERIMENTS as EXPERIMENTS
+from ._experiments import EXPERIMENTS as EXPERIMENTS
 
 __all__ = ["EXPERIMENTS"]
