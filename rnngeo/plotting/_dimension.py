@@ -44,7 +44,7 @@ def plot_dimension_curve(
 
     Args:
         inverse_ranks: 1/er, ascending, shape `(n,)`.
-        curves: Predicted PR by observable, each of shape `(n,)`.
+        curves: Predicted PR by observable, each of shape `(n,)`; NaN below the transition.
         place: 1/er of the matrix.
         points: Measured PR and its standard error by observable.
         ax: Axes to draw on; default new ones.
@@ -60,9 +60,12 @@ def plot_dimension_curve(
         ax.errorbar(place, value, error, fmt="o", color=colors[name], mec="white", capsize=3,
                     label=f"{name}, simulated")  # fmt: skip
     ax.axvline(place, color=QUIET, ls=":", lw=1)
-    ax.set(xlabel="1 / effective rank", ylabel="dimension / N", title="Dimension of activity",
-           yscale="log")  # fmt: skip
-    ax.legend(frameon=False, fontsize=8)
+    ax.set(xlabel="1 / effective rank", ylabel="dimension / N", title="Dimension of activity")
+    if np.isfinite([*curves.values()]).any():
+        ax.set_yscale("log")
+        ax.legend(frameon=False, fontsize=8)
+    else:
+        ax.text(0.5, 0.5, "no chaotic activity, no dimension", ha="center", transform=ax.transAxes)
     return ax
 
 

@@ -98,8 +98,9 @@ def test_a_matrix_is_predicted_simulated_and_kept(rotation, tmp_path):
     assert again.simulated.values == report.simulated.values
 
 
-def test_silence_and_rest_are_said(rotation):
+def test_silence_and_rest_are_said(rotation, tmp_path):
     quiet = dimension_report(rotation, gain=0.9, duration=50)
+    assert all(path.exists() for path in quiet.save(tmp_path))
     assert quiet.simulated is None
     assert quiet.summary()["predicted"]["dimension_rate"] is None
     assert "no chaotic activity" in quiet.verdict
