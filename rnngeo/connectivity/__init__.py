@@ -7,9 +7,14 @@ from ._low_rank import low_rank as low_rank
 from ._operators import as_operator as as_operator
 from ._random_modes import random_modes as random_modes
 from ._random_modes import with_gains as with_gains
+from ._rooks import conference_weights as conference_weights
+from ._rooks import long_cycle as long_cycle
+from ._rooks import rooks as rooks
 from ._rotational import orthogonal_bulk as orthogonal_bulk
 from ._rotational import partially_symmetric_bulk as partially_symmetric_bulk
 from ._rotational import rotational_bulk as rotational_bulk
+from ._signed import Magnitude as Magnitude
+from ._signed import signed_ensemble as signed_ensemble
 from ._spectra import effective_gain as effective_gain
 from ._spectra import effective_rank as effective_rank
 from ._spectra import inverse_effective_rank as inverse_effective_rank
@@ -30,22 +35,27 @@ from ._vectors import draw_vectors as draw_vectors
 __all__ = [
     "BalancedWeights",
     "FeedbackVectors",
+    "Magnitude",
     "as_operator",
     "balance_signed",
+    "conference_weights",
     "draw_vectors",
     "effective_gain",
     "effective_rank",
     "exponential_strengths",
     "gaussian_bulk",
     "inverse_effective_rank",
+    "long_cycle",
     "low_rank",
     "orthogonal_bulk",
     "partially_symmetric_bulk",
     "participation_ratio",
     "power_law_strengths",
     "random_modes",
+    "rooks",
     "rotational_bulk",
     "scaled_strengths",
+    "signed_ensemble",
     "singular_value_density",
     "singular_value_edges",
     "singular_value_ratio",

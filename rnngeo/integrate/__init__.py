@@ -1,5 +1,6 @@
 """x(t) from x(0): one trajectory, its rest, and many starts at once."""
 
+from ._binary import simulate_binary as simulate_binary
 from ._row_values import RowEnd as RowEnd
 from ._row_values import RowResults as RowResults
 from ._row_values import RowState as RowState
@@ -18,6 +19,7 @@ __all__ = [
     "SettlingController",
     "Trajectory",
     "simulate",
+    "simulate_binary",
     "solve_rows",
     "steady_state",
 ]

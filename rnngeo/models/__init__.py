@@ -3,6 +3,7 @@
 from ._base import AbstractFlow as AbstractFlow
 from ._base import AbstractMap as AbstractMap
 from ._base import AbstractNetwork as AbstractNetwork
+from ._binary import BinaryNetwork as BinaryNetwork
 from ._feedback import FeedbackNetwork as FeedbackNetwork
 from ._nonlinearities import NONLINEARITIES as NONLINEARITIES
 from ._nonlinearities import nonlinearity_by_name as nonlinearity_by_name
@@ -15,6 +16,7 @@ __all__ = [
     "AbstractFlow",
     "AbstractMap",
     "AbstractNetwork",
+    "BinaryNetwork",
     "FeedbackNetwork",
     "RateFlow",
     "RateMap",

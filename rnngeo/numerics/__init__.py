@@ -5,6 +5,7 @@ from ._elementwise import product as product
 from ._gaussian import bivariate_average as bivariate_average
 from ._gaussian import gaussian_average as gaussian_average
 from ._intervals import wilson_interval as wilson_interval
+from ._logistic import noisy_logistic as noisy_logistic
 from ._precision import computing as computing
 from ._precision import find_device as find_device
 from ._roots import bracketed_minimum as bracketed_minimum
@@ -21,6 +22,7 @@ __all__ = [
     "find_device",
     "find_roots",
     "gaussian_average",
+    "noisy_logistic",
     "product",
     "tolerances",
     "wilson_interval",

@@ -1,0 +1,178 @@
+"""Stationary laws: methods against each other, their failures, and their derivatives."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from helpers import central_difference, machine_epsilon
+
+from rnngeo.information import (
+    Elimination,
+    Krylov,
+    PowerIteration,
+    entropy,
+    information_flux,
+    state_chain,
+    stationary_law,
+)
+from rnngeo.information._elimination import eliminate, law_from_factors
+from rnngeo.models import BinaryNetwork
+
+METHODS = [Elimination(), Krylov(), PowerIteration()]
+ROOKS5 = np.zeros((5, 5))
+ROOKS5[np.arange(5), [1, 2, 0, 4, 3]] = [1, 1, -1, 1, -1]
+
+
+def flux_of(network, method=None):
+    return information_flux(network, method=method).flux
+
+
+@eqx.filter_jit
+def fluxes(weights, bias, method):
+    return jax.vmap(lambda w, b: information_flux(BinaryNetwork(w, b), method=method))(
+        weights, bias
+    )
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_methods_agree_with_an_eigenvector(has_bias, key, brute_force):
+    w = jr.normal(key, (6, 6))
+    b = jr.normal(jr.fold_in(key, 1), (6,)) if has_bias else None
+    expected = brute_force(w, b).law_by_eigenvector()
+    for method in METHODS:
+        found = stationary_law(BinaryNetwork(w, b), method=method)
+        np.testing.assert_allclose(found.law, expected, rtol=0, atol=1e-13)
+        assert found.error < 1e-11
+
+
+def test_elimination_survives_where_lu_fails(flux_golden, brute_force):
+    table = flux_golden["numerics"]
+    chain = brute_force(30 * ROOKS5)
+    system = np.eye(32) - chain.matrix.T
+    system[-1] = 1.0
+    by_lu = np.linalg.solve(system, np.eye(32)[-1])
+    assert np.abs(by_lu - 1 / 32).max() > 1e-6  # how much depends on the machine
+    network = BinaryNetwork(30 * ROOKS5, jnp.zeros(5))  # not folded, as LU
+    found = information_flux(network, method=Elimination())
+    np.testing.assert_allclose(found.law, 1 / 32, rtol=1e-12)
+    assert abs(found.flux - table["exact_rooks5_w30"]) < 1e-11
+
+
+def test_slow_chains(brute_force):
+    """Two wells with exp(75) steps between them: elimination right, the others silent."""
+    w, b = jnp.full((1, 5, 5), 3.0), jnp.full((1, 5), 0.3)
+    chain = brute_force(w[0], b[0])
+    exact = chain.flux_of(chain.law())
+    np.testing.assert_allclose(fluxes(w, b, Elimination()).flux[0], exact, rtol=1e-11)
+    found = fluxes(w, b, Krylov())
+    assert found.residual[0] < 1e-12  # it says nothing here
+    assert found.error[0] > 1e-3
+    assert np.isnan(found.flux[0])
+    assert np.isnan(fluxes(w, b, PowerIteration(max_steps=1000)).flux[0])
+
+
+def families(n_units, widths, rng):
+    """Rooks, Gaussian, ferromagnetic and self-coupled networks with a bias."""
+    w, b = [], []
+    for width in widths:
+        permutation = np.eye(n_units)[rng.permutation(n_units)]
+        w += [
+            width * permutation * rng.choice([-1, 1], n_units)[:, None],
+            width * rng.normal(size=(n_units, n_units)),
+            width * np.ones((n_units, n_units)),
+            width * np.eye(n_units),
+        ]
+        b += [0.1 * width * rng.normal(size=n_units), rng.normal(size=n_units),
+              np.full(n_units, 0.3), 0.01 * rng.normal(size=n_units)]  # fmt: skip
+    return np.array(w), np.array(b)
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("method", [Elimination(), Krylov()])
+@pytest.mark.parametrize("n_units", [1, 4])
+def test_single_precision_is_right_or_nan(method, n_units, brute_force):
+    """From weak to huge weights; the law of NumPy is right up to about 140 of summed field."""
+    rng = np.random.default_rng(n_units)
+    widths = np.repeat([0.5, 1, 2, 3, 5, 8, 10, 12, 15, 20, 25, 30], 3)
+    w, b = (a.astype(np.float32) for a in families(n_units, widths, rng))
+    found = fluxes(jnp.asarray(w), jnp.asarray(b), method)
+    exact = np.empty(len(w))
+    for i in range(len(w)):
+        chain = brute_force(w[i], b[i])
+        exact[i] = chain.flux_of(chain.law())
+    flux = np.asarray(found.flux)
+    is_found = np.isfinite(flux)
+    assert is_found[:8].all() if isinstance(method, Elimination) else is_found[:4].all()
+    np.testing.assert_allclose(flux[is_found], exact[is_found], rtol=0, atol=2e-3)
+    if isinstance(method, Elimination):
+        np.testing.assert_allclose(flux[is_found], exact[is_found], rtol=0, atol=3e-5)
+
+
+@pytest.mark.float32
+def test_single_precision_of_reference_networks(flux_golden):
+    table = flux_golden["numerics"]
+    k5 = np.asarray(flux_golden["matrices"]["items"]["K5"]["W"])
+    as_single = lambda w: BinaryNetwork(jnp.asarray(w, jnp.float32))
+    assert abs(flux_of(as_single(k5)) - table["float32_K5"]) < 5e-6
+    assert abs(flux_of(as_single(10 * ROOKS5)) - 4.996397752) < 5e-6
+    assert abs(flux_of(as_single(20 * ROOKS5)) - 4.99999968777) < 5e-6
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("scale", [200.0, 1e3, 1e5])
+def test_huge_weights(scale):
+    """Transitions below the smallest number: right where they do not matter, else NaN."""
+    n = 4
+    stack = jnp.asarray([scale * np.ones((n, n)), scale * np.eye(n)], jnp.float32)
+    folded = jax.vmap(lambda w: flux_of(BinaryNetwork(w), Elimination()))(stack)
+    np.testing.assert_allclose(folded[0], 1.0, atol=1e-6)  # two wells make one state
+    assert np.isnan(folded[1])
+    if machine_epsilon() < 1e-12 and scale == 200.0:
+        found = flux_of(BinaryNetwork(scale * jnp.eye(n)), Elimination())
+        np.testing.assert_allclose(found, n, rtol=1e-14)
+    if machine_epsilon() < 1e-12 and scale > 200.0:
+        assert np.isnan(flux_of(BinaryNetwork(scale * jnp.eye(n)), Elimination()))
+
+
+@pytest.mark.parametrize("has_noise", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient_against_plain_autodiff(method, has_noise, key):
+    """Of a reward that weighs law and divergence, with respect to weights, bias and noise."""
+    keys = jr.split(key, 3)
+    w, b = 1.2 * jr.normal(keys[0], (3, 3)), 0.5 * jr.normal(keys[1], (3,))
+    network = BinaryNetwork(w, b, 0.7 if has_noise else None)
+    reward = jr.normal(keys[2], (8,))
+
+    def adjoint(network):
+        found = information_flux(network, method=method)
+        return found.flux + found.law @ reward
+
+    def plain(network):
+        chain = state_chain(network)
+        p = law_from_factors(eliminate(chain.as_matrix()))
+        return entropy(p) - p @ chain.step_entropy() + p @ reward
+
+    expected = eqx.filter_jit(eqx.filter_grad(plain))(network)
+    found = eqx.filter_jit(eqx.filter_grad(adjoint))(network)
+    for got, right in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, right, rtol=0, atol=1e-11)
+    scaled = lambda s: eqx.tree_at(lambda net: net.weights.matrix, network, w * s)
+    value = jax.jit(lambda s: adjoint(scaled(s)))
+    slope = jnp.sum(found.weights.as_matrix() * w)
+    np.testing.assert_allclose(slope, central_difference(value, jnp.array(1.0)), atol=1e-8)
+
+
+def test_gradient_of_the_reference_network(flux_golden):
+    w = jnp.asarray(flux_golden["matrices"]["items"]["C2"]["W"], float)
+    gradient = jax.jit(jax.grad(lambda w: flux_of(BinaryNetwork(w))))(w)
+    np.testing.assert_allclose(gradient, flux_golden["gradient"]["C2"]["dI_dW"], atol=1e-9)
+
+
+def test_gradient_of_a_slow_chain():
+    """Wells exp(27) steps apart: the adjoint keeps its digits."""
+    b = jnp.full(3, 0.1)
+    value = jax.jit(lambda w: flux_of(BinaryNetwork(w * jnp.ones((3, 3)), b)))
+    slope = jax.jit(jax.grad(value))(3.0)
+    np.testing.assert_allclose(slope, central_difference(value, 3.0), rtol=1e-6, atol=1e-9)
