@@ -159,6 +159,80 @@ def run_dimension(arguments: argparse.Namespace) -> None:
     )
 
 
+_OF_MATRIX = ("bias", "units", "tie", "method")
+_OF_ENSEMBLE = ("n_units", "widths", "n_networks", "density", "balance")
+
+
+def run_flux(arguments: argparse.Namespace) -> None:
+    from rnngeo.reports import flux_ensemble_report
+
+    common = _given(arguments, ("precision", "device"))
+    if arguments.noise is not None:
+        common["noise_std"] = arguments.noise
+    if arguments.matrix is not None:
+        return run_flux_of_matrix(arguments, common)
+    alone = [*_given(arguments, _OF_MATRIX), *["gradient"] * arguments.gradient]
+    if alone:
+        raise ValueError(f"`{alone[0]}` belongs to a network, so MATRIX must be given with it.")
+    _carry_out(
+        arguments,
+        lambda progress, folder: flux_ensemble_report(
+            **_given(arguments, (*_OF_ENSEMBLE, "seed")),
+            **common,
+            progress=progress,
+            checkpoint=folder / ".ensemble.npz",
+        ),
+    )
+
+
+def run_flux_of_matrix(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
+    from rnngeo.information import Elimination, Krylov, PowerIteration
+    from rnngeo.reports import Sampling, Units, flux_report
+
+    drawn = [*_given(arguments, _OF_ENSEMBLE)]
+    if drawn:
+        raise ValueError(f"`{drawn[0]}` is of random networks, it cannot be given with MATRIX.")
+    asked |= _given(arguments, ("bias", "tie"))
+    if arguments.units is not None:
+        asked["units"] = Units(arguments.units)
+    match arguments.method:
+        case "elimination":
+            asked["method"] = Elimination()
+        case "krylov":
+            asked["method"] = Krylov()
+        case "power":
+            asked["method"] = PowerIteration()
+        case "samples":
+            asked["method"] = Sampling()
+    if arguments.seed is not None:
+        asked["seed"] = arguments.seed
+    _carry_out(
+        arguments,
+        lambda progress, folder: flux_report(
+            arguments.matrix, has_gradient=arguments.gradient, **asked, progress=progress
+        ),
+    )
+
+
+def run_maximize_flux(arguments: argparse.Namespace) -> None:
+    from rnngeo.reports import flux_maximum_report
+    from rnngeo.train import WeightLimit
+
+    names = ("n_restarts", "n_generations", "seed", "precision", "device")
+    _carry_out(
+        arguments,
+        lambda progress, folder: flux_maximum_report(
+            arguments.n_units,
+            arguments.limit,
+            constraint=WeightLimit(arguments.constraint),
+            is_joint=arguments.joint_cycles,
+            **_given(arguments, names),
+            progress=progress,
+            checkpoint=folder / ".evolution.npz",
+        ),
+    )
+
+
 def run_reproduce(arguments: argparse.Namespace) -> None:
     from rnngeo.experiments import reproduce
 
@@ -179,5 +253,7 @@ COMMANDS = {
     "stability": run_stability,
     "theory": run_theory,
     "dimension": run_dimension,
+    "flux": run_flux,
+    "maximize-flux": run_maximize_flux,
     "reproduce": run_reproduce,
 }

@@ -172,12 +172,83 @@ def _dimension(commands) -> None:
     _common(parser)
 
 
+def _flux(commands) -> None:
+    parser = commands.add_parser(
+        "flux",
+        help="information from one state of a stochastic binary network to the next",
+        description="Entropy, divergence and information flux of a network of binary units in "
+        "bits, its correlations, the bound of its row norms and the cycles of its sign map. "
+        "Without MATRIX: flux against correlation over random networks.",
+    )
+    parser.add_argument(
+        "matrix", metavar="MATRIX", nargs="?",
+        help=".npy, .npz, .csv (matrix or pre,post,weight) or .graphml; row = postsynaptic",
+    )  # fmt: skip
+    group = parser.add_argument_group("with MATRIX")
+    group.add_argument("--bias", metavar="FILE", help=".npy, .csv or .txt (default none)")
+    group.add_argument("--units", choices=("pm1", "01"),
+                       help="what the weights multiply (default pm1)")  # fmt: skip
+    group.add_argument("--tie", type=int, choices=(1, -1),
+                       help="sign of a field of zero, for the cycles (default 1)")  # fmt: skip
+    group.add_argument("--gradient", action="store_true",
+                       help="dI/dW and dI/db of the weights and bias as given")  # fmt: skip
+    group.add_argument(
+        "--method", choices=("elimination", "krylov", "power", "samples"),
+        help="how the flux is found (default by size: exact up to 16 units, then samples)",
+    )  # fmt: skip
+    group = parser.add_argument_group("without MATRIX")
+    group.add_argument("--n-units", type=int, metavar="N", help="units (default 5)")
+    group.add_argument("--widths", type=float, nargs="+", metavar="W",
+                       help="root mean squares of the weights (default 0.1 to 20)")  # fmt: skip
+    group.add_argument("--n-networks", type=int, metavar="K",
+                       help="networks at each width (default 200)")  # fmt: skip
+    group.add_argument("--density", type=float, metavar="D",
+                       help="fraction of weights present (default 1)")  # fmt: skip
+    group.add_argument("--balance", type=float, metavar="B",
+                       help="excess of positive weights, -1 to 1 (default 0)")  # fmt: skip
+    parser.add_argument("--noise", type=float, metavar="R",
+                        help="standard deviation of the input noise (default 0)")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="S",
+                        help="seed of random networks and samples (default 0)")  # fmt: skip
+    parser.add_argument("--out", metavar="FOLDER", default="rnngeo-flux",
+                        help="where the results go (default ./rnngeo-flux)")  # fmt: skip
+    _common(parser)
+
+
+def _maximize_flux(commands) -> None:
+    parser = commands.add_parser(
+        "maximize-flux",
+        help="the weights that carry most information from one state to the next",
+        description="Search the weights of a stochastic binary network whose states say most about "
+        "the next ones, by evolution and gradients, and compare them with rooks: one weight in "
+        "every row and column.",
+    )
+    parser.add_argument("--n-units", type=int, required=True, metavar="N", help="units, up to 12")
+    parser.add_argument("--limit", type=float, required=True, metavar="W", help="limit of weights")
+    parser.add_argument(
+        "--constraint", choices=("box", "row-l2", "row-l1"), default="box",
+        help="what is limited: each weight, or the Euclidean norm or sum of moduli of each row "
+        "(default box)",
+    )  # fmt: skip
+    parser.add_argument("--joint-cycles", action="store_true",
+                        help="make the cycles of the noiseless network long, too")  # fmt: skip
+    parser.add_argument("--restarts", dest="n_restarts", type=int, metavar="K",
+                        help="independent searches (default 32 up to N = 6, 16 above)")  # fmt: skip
+    parser.add_argument("--generations", dest="n_generations", type=int, metavar="G",
+                        help="generations of each (default 500)")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed (default 0)")
+    parser.add_argument("--out", metavar="FOLDER", default="rnngeo-maximize-flux",
+                        help="where the results go (default ./rnngeo-maximize-flux)")  # fmt: skip
+    _common(parser)
+
+
 def _reproduce(commands) -> None:
     parser = commands.add_parser("reproduce", help="what a paper claims, and whether it holds here")
     papers = parser.add_subparsers(dest="paper", required=True, metavar="PAPER")
     for name, text, first in (
         ("feedback-networks", "Mastrogiuseppe & Ostojic 2019, experiments E1 to E10", "E1"),
         ("random-modes", "Clark et al. 2023 and 2025, dimension of activity", "FIG"),
+        ("information-flux", "Metzner et al. 2024, experiments E1 to E12", "E1"),
     ):
         paper = papers.add_parser(name, help=text)
         paper.add_argument("experiments", nargs="*", metavar=first, help="which (default all)")
@@ -198,5 +269,7 @@ def build_parser() -> Parser:
     _stability(commands)
     _theory(commands)
     _dimension(commands)
+    _flux(commands)
+    _maximize_flux(commands)
     _reproduce(commands)
     return parser

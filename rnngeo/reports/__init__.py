@@ -5,6 +5,14 @@ from ._dimension import dimension_report as dimension_report
 from ._dimension_report import DimensionReport as DimensionReport
 from ._dimension_theory import DimensionTheory as DimensionTheory
 from ._dimension_theory import dimension_theory as dimension_theory
+from ._flux import flux_report as flux_report
+from ._flux_ensemble import FluxEnsembleReport as FluxEnsembleReport
+from ._flux_ensemble import flux_ensemble_report as flux_ensemble_report
+from ._flux_input import Units as Units
+from ._flux_report import FluxReport as FluxReport
+from ._flux_sampling import Sampling as Sampling
+from ._maximum import FluxMaximumReport as FluxMaximumReport
+from ._maximum import flux_maximum_report as flux_maximum_report
 from ._network import NetworkReport as NetworkReport
 from ._network import judge_network as judge_network
 from ._parameters import StabilityParameters as StabilityParameters
@@ -22,17 +30,25 @@ __all__ = [
     "DimensionReport",
     "DimensionTheory",
     "FeedbackTheory",
+    "FluxEnsembleReport",
+    "FluxMaximumReport",
+    "FluxReport",
     "LeastSquaresTheory",
     "NetworkReport",
+    "Sampling",
     "StabilityParameters",
     "StabilityReport",
     "TrainingMethod",
+    "Units",
     "at_target",
     "build_network",
     "dimension_report",
     "dimension_theory",
     "feedback_theory",
     "fixed_points_summary",
+    "flux_ensemble_report",
+    "flux_maximum_report",
+    "flux_report",
     "judge_network",
     "least_squares_theory",
     "stability_report",

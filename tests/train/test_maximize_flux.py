@@ -1,0 +1,165 @@
+"""Maximal flux where the optimum is known: the bound by row sums, rooks, dense rows in a box."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from rnngeo.information import attractor_cycles, information_flux
+from rnngeo.models import BinaryNetwork
+from rnngeo.train import WeightLimit, _flux, maximize_flux
+
+SMALL = {"n_restarts": 4, "n_generations": 75, "n_steps": 150}
+
+
+@pytest.fixture(scope="module")
+def golden():
+    path = Path(__file__).parents[1] / "golden" / "information_flux.json"
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def joint():
+    return maximize_flux(3, 10.0, is_joint=True, key=jax.random.key(3), **SMALL)
+
+
+def exact(weights):
+    return float(information_flux(BinaryNetwork(weights)).flux)
+
+
+def row_size(weights, constraint):
+    size = np.abs(weights)
+    return {
+        WeightLimit.BOX: size.max(axis=1),
+        WeightLimit.ROW_L2: np.sqrt((size**2).sum(axis=1)),
+        WeightLimit.ROW_L1: size.sum(axis=1),
+    }[constraint]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "options"),
+    [
+        (WeightLimit.ROW_L1, SMALL),
+        (
+            WeightLimit.ROW_L2,
+            SMALL | {"n_generations": 0, "n_steps": 600},
+        ),  # the ascent alone, annealed
+    ],
+)
+def test_under_limits_on_rows_rooks_are_found(constraint, options, golden, key):
+    found = maximize_flux(3, 5.0, constraint=constraint, key=key, **options)
+    [expected] = [row["I_w5"] for row in golden["rooks_table"]["items"] if row["N"] == 3]
+    assert found.rooks_flux == pytest.approx(expected, abs=1e-10)
+    assert found.flux == pytest.approx(expected, abs=1e-6)
+    assert found.rookness > 0.999
+    rooks = np.zeros((3, 3))
+    rooks[range(3), found.rooks.permutation] = 5.0 * found.rooks.signs
+    assert np.allclose(found.weights, rooks, atol=0.02)
+    for weights in (found.weights, *found.restart_weights):
+        assert row_size(weights, constraint).max() <= 5.0 * (1 + 1e-12)
+    assert found.flux == pytest.approx(exact(found.weights), abs=1e-12)
+    assert found.flux == found.restart_flux.max() <= found.bound + 1e-12
+    assert np.all(found.restart_flux >= found.evolved_flux)
+    assert found.mean_period == attractor_cycles(BinaryNetwork(found.weights)).mean_over_starts
+    assert found.history.shape == (4, options["n_generations"], 1)
+    if constraint == WeightLimit.ROW_L1:
+        assert found.bound == found.rooks_flux
+        assert found.evolved_flux.max() > expected - 0.05  # the evolution alone is close
+        assert found.n_at_rooks == np.sum(found.restart_flux > expected - 1e-3) >= 1
+    else:
+        assert found.bound > found.rooks_flux
+
+
+def test_in_a_box_dense_rows_carry_more_than_rooks(golden, key):
+    found = maximize_flux(3, 5.0, n_restarts=6, n_generations=0, key=key)
+    best = golden["dense_optima"]["items"]["W8"]
+    assert found.flux == pytest.approx(best["at"]["5"]["I"], abs=1e-9)
+    assert found.mean_period == best["Lstart"]
+    assert np.allclose(np.abs(found.weights), 5.0, atol=1e-6)
+    assert found.rookness == pytest.approx(1 / 3, abs=1e-6)
+    assert found.rooks_flux + 0.04 < found.flux < found.bound
+
+
+def test_a_restart_does_not_depend_on_their_number(monkeypatch, key):
+    monkeypatch.setattr(_flux, "_CHUNK", 10)
+    few = maximize_flux(2, 5.0, n_restarts=2, n_generations=10, n_steps=0, key=key)
+    more = maximize_flux(2, 5.0, n_restarts=3, n_generations=10, n_steps=0, key=key)
+    assert np.allclose(few.restart_flux, more.restart_flux[:2], rtol=1e-10)
+    assert few.restart_flux[0] != more.restart_flux[2]
+    assert np.abs(more.restart_weights).max() <= 5.0 * (1 + 1e-12)
+
+
+def test_a_killed_run_resumes_bit_for_bit(tmp_path, monkeypatch, key):
+    monkeypatch.setattr(_flux, "_CHUNK", 10)
+    monkeypatch.setattr(_flux, "_CHECKPOINT_SECONDS", 0.0)
+    asked = {"n_restarts": 2, "n_generations": 30, "n_steps": 0, "key": key}
+    whole = maximize_flux(2, 5.0, **asked)
+    seen = []
+
+    def killed(stage, done, total):
+        seen.append((stage, done, total))
+        if done == 20:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        maximize_flux(2, 5.0, **asked, progress=killed, checkpoint=path)
+    assert seen == [("generations", done, 30) for done in (0, 10, 20)]
+    told = []
+    resumed = maximize_flux(2, 5.0, **asked, checkpoint=path, progress=lambda *a: told.append(a))
+    assert told == [("generations", 20, 30), ("generations", 30, 30)]
+    for name in ("weights", "restart_weights", "restart_flux", "history"):
+        assert np.array_equal(getattr(whole, name), getattr(resumed, name)), name
+    told.clear()
+    maximize_flux(2, 4.0, **asked, checkpoint=path, progress=lambda *a: told.append(a))
+    assert told[0] == ("generations", 0, 30)  # another run does not take it up
+
+
+def test_the_front_holds_what_no_other_beats(joint, golden):
+    flux, period = joint.front_flux, joint.front_period
+    assert np.all(np.diff(flux) < 0)
+    assert np.all(np.diff(period) > 0)
+    for weights, i, length in zip(joint.front_weights, flux, period, strict=True):
+        assert i == pytest.approx(exact(weights), abs=1e-12)
+        assert length == attractor_cycles(BinaryNetwork(weights)).mean_over_starts
+        assert np.abs(weights).max() <= 10.0 * (1 + 1e-12)
+    for i, length in zip(joint.restart_flux, joint.restart_period, strict=True):
+        assert not np.any((flux < i) & (period <= length))  # a restart would be on the front
+        assert np.any((flux >= i) & (period >= length))
+    # one cycle through all eight states and nearly three bits: both at once
+    best = golden["joint"]["items"][0]
+    assert joint.merit >= max(best["F"]) - 1e-3
+    assert joint.mean_period == 8
+    assert joint.flux <= golden["dense_optima"]["items"]["W8"]["at"]["10"]["I"] + 1e-9
+    assert joint.history.shape == (4, 75, 2)
+    assert np.all(np.diff(joint.history[:, :, 0], axis=1) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({"n_units": 0}, "n_units"),
+        ({"n_units": 13}, "n_units"),
+        ({"limit": 0.0}, "limit"),
+        ({"limit": float("nan")}, "limit"),
+        ({"n_restarts": 0}, "n_restarts"),
+        ({"n_children": 0}, "n_children"),
+        ({"n_parents": 0}, "n_parents"),
+        ({"n_generations": -1}, "n_generations"),
+        ({"n_generations": 0, "n_steps": 0}, "n_generations"),
+        ({"start_std": -1.0}, "start_std"),
+        ({"step": 0.0}, "step"),
+    ],
+)
+def test_bad_input_is_named(asked, name, key):
+    asked = {"n_units": 2, "limit": 5.0} | asked
+    n_units, limit = asked.pop("n_units"), asked.pop("limit")
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        maximize_flux(n_units, limit, key=key, **asked)
+
+
+def test_single_precision_is_refused(key):
+    with jax.enable_x64(False), pytest.raises(ValueError, match="float64"):
+        maximize_flux(2, 5.0, key=key)
