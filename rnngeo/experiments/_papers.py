@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rnngeo._progress import Progress, silent
 
-from . import feedback_networks, random_modes
+from . import feedback_networks, information_flux, random_modes
 from ._study import Reproduction, run_experiments
 
 PAPERS = {
     "feedback-networks": feedback_networks.EXPERIMENTS,
     "random-modes": random_modes.EXPERIMENTS,
+    "information-flux": information_flux.EXPERIMENTS,
 }
 
 
@@ -31,9 +32,10 @@ def reproduce(
     written independently of this one, or are derived; each says which.
 
     Args:
-        paper: "feedback-networks" or "random-modes".
+        paper: "feedback-networks", "random-modes" or "information-flux".
         experiments: Names, such as "E1" or "PRX4"; default all.
         precision: "float32" or "float64"; theory is then compared to the digits it can have.
+            "information-flux" computes in float64 in any case: exact fluxes need it.
         device: Name of a device; default JAX's.
         progress: Called along the way; the stage begins with the name of the experiment.
         seed: Seed of the networks and starts; each experiment has a key of its own, so that it does
@@ -51,7 +53,7 @@ def reproduce(
 
     Reference: Mastrogiuseppe & Ostojic, Neural Comput. 31, 1139 (2019); Clark, Abbott &
     Litwin-Kumar, Phys. Rev. Lett. 131, 118401 (2023); Clark, Marschall, van Meegen & Litwin-Kumar,
-    Phys. Rev. X 15, 041019 (2025).
+    Phys. Rev. X 15, 041019 (2025); Metzner et al., Neural Comput. 36, 351 (2024).
     """
     if paper not in PAPERS:
         raise ValueError(f"`paper` must be one of {', '.join(PAPERS)}, got {paper!r}.")
