@@ -223,7 +223,7 @@ def _maximize_flux(commands) -> None:
         "the next ones, by evolution and gradients, and compare them with rooks: one weight in "
         "every row and column.",
     )
-    parser.add_argument("--n-units", type=int, required=True, metavar="N", help="units, up to 12")
+    parser.add_argument("--n-units", type=int, required=True, metavar="N", help="units, up to 10")
     parser.add_argument("--limit", type=float, required=True, metavar="W", help="limit of weights")
     parser.add_argument(
         "--constraint", choices=("box", "row-l2", "row-l1"), default="box",

@@ -3,6 +3,8 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from rnngeo._types import Scalar
@@ -42,7 +44,6 @@ def _log_table(network: BinaryNetwork, x: Array) -> Array:
     return jnp.concatenate(_log_responses(network, jax.vmap(network.field)(x)), axis=1)
 
 
-@eqx.filter_jit
 def flux_bracket(
     network: BinaryNetwork, x: Float[Array, "pair n_units"], x_next: Float[Array, "other n_units"]
 ) -> Bracket:
@@ -69,7 +70,8 @@ def flux_bracket(
         `Bracket`.
 
     Raises:
-        ValueError: Shapes that differ, or states of another size than the network.
+        ValueError: Shapes that differ, states of another size than the network, or of other
+            values than -1 and 1.
 
     Cost: $4 K^2 N$ operations, at most 4 million log-probabilities or 2 K of them at once.
 
@@ -82,6 +84,15 @@ def flux_bracket(
         raise ValueError(
             f"`x` must hold states of {network.n_units} units, at least one, got shape {x.shape}."
         )
+    for name, states in (("x", x), ("x_next", x_next)):
+        if not isinstance(states, Tracer) and not np.all(np.abs(np.asarray(states)) == 1):
+            raise ValueError(f"`{name}` must hold states of -1 and 1, got others.")
+    return _bracket(network, x, x_next)
+
+
+@eqx.filter_jit
+def _bracket(network: BinaryNetwork, x: Array, x_next: Array) -> Bracket:
+    n_pairs = x.shape[0]
     logs = _log_table(network, x)
 
     def one(pair):

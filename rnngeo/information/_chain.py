@@ -35,8 +35,7 @@ class StateChain(eqx.Module):
         down: $P(x_n' = -1|x)$, likewise.
         is_folded: Whether a state stands for a pair.
 
-    Cost: $2^{N+1} N$ numbers; each product $2\cdot 4^N$ operations, a quarter of it when folded
-    is used twice (half the rows, half the laws).
+    Cost: $2^{N+1} N$ numbers; each product $2\cdot 4^N$ operations; half of both when folded.
 
     Reference: derived here.
     """
@@ -124,5 +123,6 @@ def state_chain(network: BinaryNetwork) -> StateChain:
     is_folded = network.bias is None
     n = network.n_units
     states = states_at(jnp.arange(2 ** (n - 1) if is_folded else 2**n), n)
-    fields = jax.vmap(network.field)(states)
+    with jax.default_matmul_precision("highest"):
+        fields = jax.vmap(network.field)(states)
     return StateChain(network.response(fields), network.response(-fields), is_folded)

@@ -58,25 +58,22 @@ class Correlations(eqx.Module):
 
 
 def pearson(
-    products: Float[Array, "n_units n_units"],
-    mean_after: Float[Array, " n_units"],
-    mean_before: Float[Array, " n_units"],
+    covariance: Float[Array, "n_units n_units"],
+    variance_after: Float[Array, " n_units"],
+    variance_before: Float[Array, " n_units"],
 ) -> Float[Array, "n_units n_units"]:
-    """Pearson correlations from mean products of units in {-1, 1}; zero where a unit is stuck."""
-    variance = jnp.outer(1.0 - mean_after**2, 1.0 - mean_before**2)
-    safe = jnp.where(variance > 0, variance, 1.0)
-    covariance = products - jnp.outer(mean_after, mean_before)
-    return jnp.where(variance > 0, covariance / jnp.sqrt(safe), 0.0)
+    """Pearson correlations; zero where a unit is stuck."""
+    is_free = jnp.outer(variance_after > 0, variance_before > 0)
+    safe = jnp.where(is_free, jnp.outer(variance_after, variance_before), 1.0)
+    return jnp.where(is_free, covariance / jnp.sqrt(safe), 0.0)
 
 
-def _pair_information(products: Array, mean: Array) -> Array:
-    """Mutual information of two units from their joint law, which three means determine."""
-    after, before = mean[:, None], mean[None, :]
-    up = 0.25 * (1.0 + before + after + products), 0.25 * (1.0 + before - after - products)
-    down = 0.25 * (1.0 - before + after - products), 0.25 * (1.0 - before - after + products)
-    total = binary_entropy(0.5 * (1.0 + after), 0.5 * (1.0 - after))
+def _pair_information(joint_up: Array, joint_down: Array, up: Array, down: Array) -> Array:
+    """Mutual information of units that come up, or go down, with units that are up."""
+    total = binary_entropy(up, down)[:, None]
     given = 0.0
-    for (yes, no), weight in ((up, 0.5 * (1.0 + before)), (down, 0.5 * (1.0 - before))):
+    for is_up, weight in ((True, up), (False, down)):
+        yes, no = (j if is_up else m[:, None] - j for j, m in ((joint_up, up), (joint_down, down)))
         safe = jnp.where(weight > 0, weight, 1.0)
         yes, no = jnp.clip(yes / safe, 0.0, 1.0), jnp.clip(no / safe, 0.0, 1.0)
         given = given + weight * binary_entropy(yes, no)
@@ -101,15 +98,22 @@ def correlations(network: BinaryNetwork, law: Float[Array, " state"]) -> Correla
     Reference: Metzner et al., Neural Comput. 36, 351 (2024); estimator derived here.
     """
     states = state_table(network.n_units).astype(law.dtype)
-    after = jax.vmap(network.mean_update)(states)
-    mean = law @ states
-    products = (law[:, None] * after).T @ states
-    equal = (law[:, None] * states).T @ states
-    is_stuck = 1.0 - mean**2 <= 0
-    return Correlations(
-        mean=mean,
-        next=pearson(products, mean, mean),
-        equal_time=pearson(equal, mean, mean),
-        pair_information=_pair_information(products, mean),
-        is_stuck=is_stuck,
-    )
+    with jax.default_matmul_precision("highest"):
+        fields = jax.vmap(network.field)(states)
+        up, down = network.response(fields), network.response(-fields)
+        is_up = (states > 0).astype(law.dtype)
+        p_up, p_down = law @ is_up, law @ (1.0 - is_up)
+        # Deviations from the mean without a difference of nearly equal numbers.
+        before = jnp.where(states > 0, 2.0 * p_down, -2.0 * p_up)
+        after = 2.0 * jnp.where(p_up < p_down, up - p_up, p_down - down)
+        variance = 4.0 * p_up * p_down
+        weighted = law[:, None] * before
+        return Correlations(
+            mean=p_up - p_down,
+            next=pearson(after.T @ weighted, variance, variance),
+            equal_time=pearson(before.T @ weighted, variance, variance),
+            pair_information=_pair_information(
+                up.T @ (law[:, None] * is_up), down.T @ (law[:, None] * is_up), p_up, p_down
+            ),
+            is_stuck=variance <= 0,
+        )

@@ -41,7 +41,7 @@ class CorrelationEstimate(eqx.Module):
         next_error: Its standard error; NaN for a single replica.
         rms: Root mean square of `next` over all $N^2$ ordered pairs, free of the noise; the root of
             the mean over replicas of what is left, zero if negative.
-        rms_error: Its standard error, by propagation; NaN for a single replica.
+        rms_error: Its standard error, by propagation; NaN for a single replica, or if `rms` is 0.
         rms_raw: The same with the noise, the mean over replicas.
         noise_floor: What was taken off the mean square.
         is_stuck: Units that keep one sign in a window, shape `(replica, n_units)`.
@@ -64,8 +64,11 @@ def _window(network: BinaryNetwork, x: Array, is_plain: bool) -> tuple[Array, Ar
     mean_after, mean_before = jnp.mean(after, axis=0), jnp.mean(before, axis=0)
     products = jnp.matmul(after.T, before, precision=jax.lax.Precision.HIGHEST) / n
     is_free = ~jnp.all(x == x[0], axis=0)
-    found = jnp.where(jnp.outer(is_free, is_free), pearson(products, mean_after, mean_before), 0.0)
-    variance = 1.0 - mean_after**2
+    covariance = products - jnp.outer(mean_after, mean_before)
+    variance, variance_before = (
+        jnp.where(is_free, 1.0 - m**2, 0.0) for m in (mean_after, mean_before)
+    )
+    found = pearson(covariance, variance, variance_before)
     share = jnp.var(after, axis=0) / jnp.where(variance > 0, variance, 1.0)
     floor = jnp.mean(jnp.where(is_free, share, 0.0)) * jnp.mean(1.0 * is_free) / n
     return found, floor
@@ -83,7 +86,7 @@ def _estimate(network, xs, estimator) -> CorrelationEstimate:
         next=mean,
         next_error=error,
         rms=rms,
-        rms_error=clean_error / (2.0 * rms),
+        rms_error=jnp.where(rms > 0, clean_error / (2.0 * jnp.where(rms > 0, rms, 1.0)), jnp.nan),
         rms_raw=jnp.mean(jnp.sqrt(square)),
         noise_floor=jnp.mean(floor),
         is_stuck=are_stuck(xs),

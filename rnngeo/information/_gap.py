@@ -93,8 +93,8 @@ def spectral_gap(network: BinaryNetwork) -> Scalar:
     """
     bias = jnp.zeros(network.n_units) if network.bias is None else network.bias
     unfolded = BinaryNetwork(weights=network.weights, bias=bias, noise_std=network.noise_std)
+    check_units(network.n_units)
     chain = state_chain(unfolded)
-    check_units(chain)
     if chain.n_states <= _DENSE:
         size = jnp.sort(jnp.abs(jnp.linalg.eigvals(chain.as_matrix())))[-2]
     else:

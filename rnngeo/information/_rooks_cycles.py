@@ -188,7 +188,7 @@ def longest_rooks(
     Raises:
         ValueError: `n_units` below 1 or above 30.
 
-    Cost: 752 partitions for N = 11, 24 842 for N = 20, 589 128 for N = 30 (16 s).
+    Cost: 752 partitions for N = 11, 24 842 for N = 20, 589 128 for N = 30.
 
     Reference: derived here.
     """

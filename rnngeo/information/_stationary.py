@@ -42,8 +42,8 @@ class AbstractStationaryMethod(eqx.Module):
     """How to find the law that a chain leaves unchanged, and the potential of a reward."""
 
     @abc.abstractmethod
-    def check(self, chain: StateChain) -> None:
-        """Refuse chains that are too large."""
+    def check(self, n_units: int, is_folded: bool) -> None:
+        """Refuse chains that are too large, before they are made."""
 
     @abc.abstractmethod
     def solve(self, chain: StateChain) -> Solved:
@@ -94,27 +94,28 @@ class Elimination(AbstractStationaryMethod):
     Cost: $4^N$ numbers and $8^N$ operations; a quarter and an eighth without bias.
     """
 
-    def check(self, chain: StateChain) -> None:
-        if chain.n_states > MOST_ELIMINATED:
-            size = 8 * chain.n_states**2 / 2**30
+    def check(self, n_units: int, is_folded: bool) -> None:
+        n_states = 2 ** (n_units - is_folded)
+        if n_states > MOST_ELIMINATED:
             raise ValueError(
-                f"`method` Elimination stores a matrix of {chain.n_states} states, {size:.3g} GiB, "
-                f"and takes at most {MOST_ELIMINATED}. `Krylov()` would do, with "
-                f"{2.0 * 4**chain.n_units:.2g} operations a step and no matrix."
+                f"`method` Elimination stores a matrix of {n_states:.3g} states, "
+                f"{8.0 * n_states**2 / 2**30:.3g} GiB, and takes at most {MOST_ELIMINATED}. "
+                f"`Krylov()` would do, with {2.0 * 4**n_units:.2g} operations a step and no matrix."
             )
 
     def solve(self, chain: StateChain) -> Solved:
         matrix = chain.as_matrix()
+        after = lambda p: jnp.matmul(p, matrix, precision=jax.lax.Precision.HIGHEST)
         start = jnp.full(chain.n_states, 1.0 / chain.n_states, matrix.dtype)
-        early = jax.lax.fori_loop(0, _EARLY_STEPS, lambda _, p: p @ matrix, start)
+        early = jax.lax.fori_loop(0, _EARLY_STEPS, lambda _, p: after(p), start)
         order = jnp.arange(chain.n_states) ^ jnp.argmax(early)  # its own inverse
         factors = eliminate(matrix[order][:, order])
         p = law_from_factors(factors)[order]
-        times = potential_from_factors(factors, jnp.ones_like(p))
+        waiting = potential_from_factors(factors, jnp.ones_like(p))
         smallest = float(jnp.finfo(p.dtype).tiny)
-        error = 2.0 * (float(chain.n_states) ** 3 * smallest) * jnp.max(times)
-        error = jnp.where(jnp.all(jnp.isfinite(times)), error, jnp.inf)
-        return Solved(p, jnp.sum(jnp.abs(p @ matrix - p)), error, (factors, order))
+        error = 2.0 * (float(chain.n_states) ** 3 * smallest) * jnp.max(waiting)
+        error = jnp.where(jnp.all(jnp.isfinite(waiting)), error, jnp.inf)
+        return Solved(p, jnp.sum(jnp.abs(after(p) - p)), error, (factors, order))
 
     def potential(self, chain: StateChain, law: Array, kept: Any, reward: Array) -> Array:
         factors, order = kept
@@ -139,8 +140,8 @@ class Krylov(AbstractStationaryMethod):
     restart: int = eqx.field(static=True, default=40)
     max_steps: int = eqx.field(static=True, default=2000)
 
-    def check(self, chain: StateChain) -> None:
-        check_units(chain)
+    def check(self, n_units: int, is_folded: bool) -> None:
+        check_units(n_units)
 
     def _solve(self, operator, vector: Array, rtol: float | None = None) -> Array:
         eps = float(jnp.finfo(vector.dtype).eps)
@@ -179,8 +180,8 @@ class PowerIteration(AbstractStationaryMethod):
     rtol: float | None = eqx.field(static=True, default=None)
     max_steps: int = eqx.field(static=True, default=10_000)
 
-    def check(self, chain: StateChain) -> None:
-        check_units(chain)
+    def check(self, n_units: int, is_folded: bool) -> None:
+        check_units(n_units)
 
     def _iterate(self, step, start: Array, rtol: float | None = None) -> Array:
         """Sum of start, step(start), step(step(start)), ..."""
@@ -217,10 +218,9 @@ class PowerIteration(AbstractStationaryMethod):
         return self._iterate(lambda f: centred(chain.pull(f)), centred(reward), rtol)
 
 
-def check_units(chain: StateChain) -> None:
+def check_units(n: int) -> None:
     """Refuse chains whose products take too long."""
-    if chain.n_units > _MOST_UNITS:
-        n = chain.n_units
+    if n > _MOST_UNITS:
         raise ValueError(
             f"`network` has {n} units: each product with its chain would take {2.0 * 4.0**n:.2g} "
             f"operations; at most {_MOST_UNITS} are taken. `flux_bracket` bounds the flux of large "
@@ -275,15 +275,17 @@ def solve_law(
     network: BinaryNetwork, method: AbstractStationaryMethod | None
 ) -> tuple[StateChain, Array, Array, Array]:
     """The chain, its law (NaN where none was found), the residual and the error."""
-    chain = state_chain(network)
+    is_folded = network.bias is None
     if method is None:
-        method = default_method(chain.n_units, chain.is_folded)
-    method.check(chain)
+        method = default_method(network.n_units, is_folded)
+    method.check(network.n_units, is_folded)
+    chain = state_chain(network)
     p, residual, error = _law(network, method)
     tolerance = _tolerance(p.dtype)
     is_found = (residual <= tolerance) & (error <= tolerance)
     stop = jax.lax.stop_gradient
-    return chain, jnp.where(stop(is_found), p, jnp.nan), stop(residual), stop(error)
+    # A factor rather than a choice: the derivative is NaN too.
+    return chain, p * jnp.where(stop(is_found), 1.0, jnp.nan), stop(residual), stop(error)
 
 
 @eqx.filter_jit

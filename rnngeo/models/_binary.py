@@ -87,6 +87,17 @@ class BinaryNetwork(AbstractNetwork):
         return self.response(u) - self.response(-u)
 
     def sample(self, x: State, *, key: Key) -> State:
-        """Draw the next state; the noise enters through its effect on the probability."""
-        is_up = jr.uniform(key, x.shape, x.dtype) < self.response(self.field(x))
-        return jnp.where(is_up, 1.0, -1.0).astype(x.dtype)
+        """Draw the next state; the noise enters through its effect on the probability.
+
+        The rarer of both signs is drawn, in single precision from two numbers: one has 23 bits,
+        too few for what happens once in 10^8 steps.
+        """
+        key_first, key_second = jr.split(key)
+        u = self.field(x)
+        up, down = self.response(u), self.response(-u)
+        draw = jr.uniform(key_first, x.shape, x.dtype)
+        if x.dtype.itemsize < 8:
+            finer = jr.uniform(key_second, x.shape, x.dtype)
+            draw = draw + float(jnp.finfo(x.dtype).eps) * finer
+        is_rare = draw < jnp.minimum(up, down)
+        return jnp.where(is_rare == (up <= down), 1.0, -1.0).astype(x.dtype)

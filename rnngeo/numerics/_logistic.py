@@ -20,8 +20,9 @@ def noisy_logistic(u: Float[Array, "*b"], noise_std: ScalarLike) -> Float[Array,
     r"""Logistic function averaged over Gaussian noise, $q(u) = E\,\sigma(u + r\eta)$.
 
     Two trapezoid rules, each where it converges exponentially: over $\eta$ for $r \le 1$, and for
-    $r > 1$ over a logistic variable y in $q = E\,\Phi((u - y)/r)$, which has the same value. All
-    terms are positive, so that q has relative accuracy also where it is tiny.
+    $r > 1$ over a logistic variable y in $q = E\,\Phi((u - y)/r)$, which has the same value. Far
+    below zero the latter follows from $q(u) = e^{u + r^2/2} q(-u - r^2)$. All terms are positive,
+    so that q has relative accuracy also where it is tiny.
 
     Args:
         u: Field, any shape.
@@ -36,8 +37,13 @@ def noisy_logistic(u: Float[Array, "*b"], noise_std: ScalarLike) -> Float[Array,
     """
     r = jnp.asarray(noise_std, u.dtype)
     array = lambda values: jnp.asarray(values, u.dtype)
-    small, large = jnp.minimum(r, _EDGE), jnp.maximum(r, _EDGE)
-    field = u[..., None]
-    over_noise = jax.nn.sigmoid(field + small * array(_NORMAL)) @ array(_NORMAL_WEIGHTS)
-    over_logistic = ndtr((field - array(_LOGISTIC)) / large) @ array(_LOGISTIC_WEIGHTS)
-    return jnp.where(r <= _EDGE, over_noise, over_logistic)
+    is_small = r <= _EDGE
+    small, large = jnp.where(is_small, r, _EDGE), jnp.where(is_small, _EDGE, r)
+    dot = lambda a, b: jnp.matmul(a, array(b), precision=jax.lax.Precision.HIGHEST)
+    over_noise = dot(jax.nn.sigmoid(u[..., None] + small * array(_NORMAL)), _NORMAL_WEIGHTS)
+    middle = 0.5 * large**2
+    is_far = u < -middle
+    field = jnp.where(is_far, -u - 2.0 * middle, u)
+    over_logistic = dot(ndtr((field[..., None] - array(_LOGISTIC)) / large), _LOGISTIC_WEIGHTS)
+    over_logistic = over_logistic * jnp.exp(jnp.where(is_far, u + middle, 0.0))
+    return jnp.where(is_small, over_noise, over_logistic)

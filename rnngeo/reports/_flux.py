@@ -162,6 +162,12 @@ def flux_report(
     with computing(precision, device):
         given, names = given_network(weights, bias, units, noise_std)
         network = given.network
+        if isinstance(weights, BinaryNetwork):
+            own_noise = given.noise_std
+            asked |= {
+                "bias": "none" if given.bias is None else "array",
+                "noise_std": None if own_noise is None else float(own_noise),
+            }
         if method is None and network.n_units > _MOST_EXACT:
             method = Sampling()
         cycles, no_cycles = _cycles(network, tie)

@@ -32,13 +32,14 @@ class Sampling:
     """How to sample the flux where no exact method reaches.
 
     Half of the replicas start at random, half from one state; unless the two halves agree at the
-    end, the chain has not forgotten its starts and no flux is reported.
+    first batch and at the end, the chain has not forgotten its starts and no flux is reported.
+    Errors take replicas for independent, and batches of one replica not.
 
     Attributes:
         n_replicas: Independent runs, and states contrasted with each other: no lower value exceeds
             their logarithm.
         n_burn: Steps before the first batch.
-        n_batches: Batches, 32 steps apart, for the standard error.
+        n_batches: Batches, 32 steps apart, that are averaged.
     """
 
     n_replicas: int = 1024
@@ -101,23 +102,25 @@ def sample_flux(
     xs = jr.rademacher(key_start, (k, network.n_units), jnp.result_type(float))
     x = xs = xs.at[: k // 2].set(1.0)
     total = n_burn + sampling.n_batches + 1
-    brackets, divergences = [], []
+    brackets, divergences, apart = [], [], 0.0
     progress("samples", 0, total)
     for i in range(total - 1):
         x, xs = _advance(network, xs, _BLOCK, jr.split(jr.fold_in(key_run, i), k))
         if i >= n_burn:
             found = flux_bracket(network, x, xs)
-            brackets.append((float(found.lower), float(found.upper)))
-            divergences.append(float(jnp.mean(_step_entropies(network, x))))
+            brackets.append([float(v) for v in (found.lower, found.upper, found.error)])
+            divergences.append(np.asarray(_step_entropies(network, x)))
+            if i in (n_burn, total - 2):
+                features = np.column_stack([x, divergences[-1]])
+                halves = features[: k // 2], features[k // 2 :]
+                apart = max(apart, _largest_difference(*halves))
         progress("samples", i + 1, total)
-    features = np.column_stack([x, _step_entropies(network, x)])
-    apart = _largest_difference(features[: k // 2], features[k // 2 :])
-    root = np.sqrt(sampling.n_batches)
-    mean, error = np.mean(brackets, 0), np.std(brackets, 0, ddof=1) / root
+    lower, upper, error = (float(v) for v in np.mean(brackets, axis=0))
+    by_replica = np.mean(divergences, axis=0)
     sampled = SampledFlux(
-        lower=(float(mean[0]), float(error[0])),
-        upper=(float(mean[1]), float(error[1])),
-        divergence_error=float(np.std(divergences, ddof=1) / root),
+        lower=(lower, error),  # batches may repeat each other: no more than one of them counts
+        upper=(upper, error),
+        divergence_error=float(np.std(by_replica, ddof=1) / np.sqrt(k)),
         n_pairs=k * sampling.n_batches,
     )
     keys = jr.split(jr.fold_in(key_run, total), k)[::_SHARE]
@@ -129,4 +132,4 @@ def sample_flux(
             f"after {sampling.n_burn} steps replicas from different starts still differ by "
             f"{apart:.3g} standard errors, so the samples are not stationary"
         )
-    return sampled, float(np.mean(divergences)), correlations, reason
+    return sampled, float(np.mean(by_replica)), correlations, reason

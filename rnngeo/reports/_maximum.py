@@ -40,6 +40,7 @@ class FluxMaximumReport(eqx.Module):
         divergence: D of it.
         correlation: Root mean square Pearson correlation, one step apart, all ordered pairs.
         cycle_lengths: Of the best matrix without noise, descending.
+        has_ties: Whether a field of it is exactly zero in some state; it counts as positive.
         restart_rookness: Of each restart's best.
         longest_rooks_period: Largest mean period over starts of any rooks of this size.
     """
@@ -51,6 +52,7 @@ class FluxMaximumReport(eqx.Module):
     divergence: float
     correlation: float
     cycle_lengths: Int[np.ndarray, " cycle"]
+    has_ties: bool
     restart_rookness: Float[np.ndarray, " restart"]
     longest_rooks_period: float
 
@@ -74,7 +76,7 @@ class FluxMaximumReport(eqx.Module):
         found = self.maximum
         gap = found.flux - found.rooks_flux
         n = len(found.restart_flux)
-        if abs(gap) < 1e-6:
+        if abs(gap) < 1e-6 * found.rooks_flux:
             compared = "as much as rooks"
         else:
             compared = f"{abs(gap):.2g} bits {'more' if gap > 0 else 'less'} than rooks"
@@ -107,7 +109,12 @@ class FluxMaximumReport(eqx.Module):
             "rookness": found.rookness,
             "permutation": found.rooks.permutation,
             "signs": found.rooks.signs,
-            "cycles": {"lengths": self.cycle_lengths, "mean_over_starts": found.mean_period},
+            "cycles": {
+                "lengths": self.cycle_lengths,
+                "mean_over_starts": found.mean_period,
+                "mean_over_cycles": float(np.mean(self.cycle_lengths)),
+                "ties": self.has_ties,
+            },
             "longest_rooks_period": self.longest_rooks_period,
             "restarts": {
                 "flux": found.restart_flux,
@@ -257,7 +264,7 @@ def flux_maximum_report(
     r"""Which weights carry most information from one state to the next: `rnngeo maximize-flux`.
 
     Args:
-        n_units: N, up to 12.
+        n_units: N, up to 10.
         limit: w, the limit of the weights.
         constraint: What w limits.
         is_joint: Whether long cycles of the noiseless network are an objective too.
@@ -302,7 +309,7 @@ def flux_maximum_report(
             key=jr.key(seed),
         )  # fmt: skip
         network = BinaryNetwork(found.weights)
-        flux = information_flux(network)
+        flux, cycles = information_flux(network), attractor_cycles(network)
         report = FluxMaximumReport(
             parameters=provenance(asked),
             maximum=found,
@@ -310,7 +317,8 @@ def flux_maximum_report(
             entropy=float(flux.entropy),
             divergence=float(flux.divergence),
             correlation=float(correlations(network, flux.law).rms),
-            cycle_lengths=attractor_cycles(network).lengths,
+            cycle_lengths=cycles.lengths,
+            has_ties=bool(cycles.has_ties),
             restart_rookness=np.asarray([rookness(w) for w in found.restart_weights]),
             longest_rooks_period=longest_rooks(n_units).value,
         )

@@ -22,7 +22,7 @@ from ._rookness import NearestRooks, nearest_rooks
 from ._training import check_count
 from ._weight_limits import WeightLimit, largest_row_sum, limit_weights
 
-_MOST_UNITS = 12
+_MOST_UNITS = 10
 _CHUNK = 25  # generations between two looks at the clock
 _CHECKPOINT_SECONDS = 20.0
 _MEMORY = 2**30  # bytes of the transition matrices that are worked on at once
@@ -263,7 +263,7 @@ def maximize_flux(
     or above instead of 52 under `ROW_L2`, and none instead of 39 under `BOX`.
 
     Args:
-        n_units: N, up to 12.
+        n_units: N, up to 10.
         limit: w.
         constraint: What w limits. Rooks are optimal under `ROW_L1` alone.
         is_joint: Whether long cycles are an objective too.

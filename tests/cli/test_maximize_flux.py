@@ -40,7 +40,7 @@ def test_it_finds_rooks(capsys, tmp_path):
         ([], "--n-units"),
         (["--n-units", "3"], "--limit"),
         (["--n-units", "3", "--limit", "-1"], "`limit` must be a positive finite number"),
-        (["--n-units", "30", "--limit", "5"], "`n_units` must be from 1 to 12"),
+        (["--n-units", "30", "--limit", "5"], "`n_units` must be from 1 to 10"),
         (["--n-units", "3", "--limit", "5", "--constraint", "sphere"], "sphere"),
         (["--n-units", "3", "--limit", "5", "--restarts", "0"], "`n_restarts`"),
         (["--n-units", "3", "--limit", "5", "--generations", "-1"], "`n_generations`"),

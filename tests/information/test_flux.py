@@ -16,8 +16,10 @@ from rnngeo.information import (
     PowerIteration,
     correlations,
     euclidean_row_value,
+    flux_bracket,
     information_flux,
     row_norm_bound,
+    spectral_gap,
     state_chain,
     state_index,
     state_table,
@@ -254,3 +256,35 @@ def test_too_many_units():
     for method in (None, Krylov(), PowerIteration()):
         with pytest.raises(ValueError, match="`flux_bracket` bounds"):
             information_flux(BinaryNetwork(jnp.eye(25)), method=method)
+
+
+def test_saturated_units_are_uncorrelated_and_stuck_ones_said():
+    """Independent units that are nearly always up; beyond 1e-308 they never change."""
+    for bias in (14.0, 35.0, 37.0, 60.0):
+        network = BinaryNetwork(np.zeros((4, 4)), bias=np.full(4, bias))
+        c = correlations(network, information_flux(network).law)
+        assert not c.is_stuck.any()
+        np.testing.assert_allclose(c.next, 0.0, atol=1e-12)
+        np.testing.assert_allclose(c.equal_time, np.eye(4), atol=1e-6)
+    law = np.zeros(4)
+    law[2:] = 0.3, 0.7  # the first unit is always up
+    c = correlations(BinaryNetwork(np.ones((2, 2))), jnp.asarray(law))
+    assert c.is_stuck.tolist() == [True, False]
+    assert np.all(np.asarray(c.next)[0] == 0)
+    assert np.all(np.asarray(c.next)[:, 0] == 0)
+
+
+def test_a_law_that_was_not_found_has_no_derivative_either():
+    network = BinaryNetwork(1e3 * np.ones((3, 3)), bias=np.ones(3))
+    value, slope = eqx.filter_value_and_grad(lambda n: information_flux(n).law[0])(network)
+    if np.isnan(value):
+        assert np.isnan(slope.weights.as_matrix()).all()
+
+
+def test_too_many_units_are_refused_before_anything_is_made():
+    with pytest.raises(ValueError, match="at most 24"):
+        information_flux(BinaryNetwork(np.zeros((70, 70))))
+    with pytest.raises(ValueError, match="at most 24"):
+        spectral_gap(BinaryNetwork(np.zeros((70, 70))))
+    with pytest.raises(ValueError, match=r"`x` must hold states of -1 and 1"):
+        flux_bracket(BinaryNetwork(np.zeros((2, 2))), jnp.zeros((3, 2)), jnp.ones((3, 2)))

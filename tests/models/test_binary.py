@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import lineax as lx
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -87,20 +88,40 @@ def test_bias_against_the_table():
 
 def test_noise_blurs_the_response():
     """Against the table and adaptive quadrature, with small and large noise."""
-    u = jnp.array([-30.0, -3.0, 0.0, 0.2, 10.0])
-    for r in (0.5, 1.0, 2.0, 10.0):
+    u = jnp.array([-30.0, -3.0, 0.0, 0.2, 10.0, -45.0, -60.0])
+    for r in (0.5, 1.0, 1.5, 2.0, 3.0, 10.0):
         network = BinaryNetwork(np.zeros((5, 5)), noise_std=r)
         value = np.asarray(network.response(u))
         for k, field in enumerate(np.asarray(u)):
             blurred = lambda eta: expit(field + r * eta) * np.exp(-(eta**2) / 2)  # noqa: B023
-            points = [0.0, -field / r] if abs(field / r) < 12 else [0.0]
-            integral = quad(blurred, -12, 12, points=points, epsabs=0, epsrel=1e-11, limit=400)[0]
-            assert value[k] == pytest.approx(integral / np.sqrt(2 * np.pi), rel=1e-9)
+            points = sorted({0.0, float(r), *([-field / r] if abs(field / r) < 20 else [])})
+            integral = quad(blurred, -20, 20, points=points, epsabs=0, epsrel=1e-11, limit=400)[0]
+            assert value[k] == pytest.approx(integral / np.sqrt(2 * np.pi), rel=1e-9, abs=0)
         np.testing.assert_allclose(value + network.response(-u), 1.0, rtol=1e-13)
         if f"{r:g}" in GOLDEN["noise"]["q_r_at_u10"]:
             assert value[4] == pytest.approx(GOLDEN["noise"]["q_r_at_u10"][f"{r:g}"], abs=1e-8)
     none = BinaryNetwork(np.zeros((5, 5)), noise_std=0.0).response(u)
     np.testing.assert_allclose(none, 1 / (1 + np.exp(-np.asarray(u))), rtol=1e-12)
+
+
+def test_noise_has_its_derivative_everywhere():
+    """Where the rules change, r = 1, and where the far tail begins, u = -r^2/2."""
+    q = lambda r, u: BinaryNetwork(jnp.eye(1), noise_std=r).response(jnp.array([u]))[0]
+    for r, u in ((1.0, 0.7), (1.0, -3.0), (2.0, -2.0), (1.5, -30.0)):
+        h = 1e-5
+        slopes = jax.grad(q, (0, 1))(r, u)
+        differences = (q(r + h, u) - q(r - h, u)) / (2 * h), (q(r, u + h) - q(r, u - h)) / (2 * h)
+        np.testing.assert_allclose(slopes, differences, rtol=1e-6)
+
+
+@pytest.mark.float32
+def test_rare_flips_are_as_rare_in_single_precision(key):
+    """At u = -20 once in 5e8 updates, 0.28 expected here; one number of 23 bits would give 16."""
+    n_units, n_steps = 2**20, 128
+    weights = lx.DiagonalLinearOperator(jnp.full(n_units, -20.0, jnp.float32))
+    x = jnp.ones(n_units, jnp.float32)
+    count = lambda k: jnp.sum(BinaryNetwork(weights).sample(x, key=k) > 0)
+    assert int(jnp.sum(jax.lax.map(count, jr.split(key, n_steps)))) <= 4
 
 
 @pytest.mark.parametrize("noise_std", [0.0, 2.0, 10.0])

@@ -140,7 +140,10 @@ def test_one_unit():
 
 def test_a_network_brings_its_own_bias_and_noise():
     network = BinaryNetwork(rooks(10.0), None, 2.0)
-    assert flux_report(network).summary() == flux_report(rooks(10.0), noise_std=2.0).summary()
+    report = flux_report(network)
+    assert report.summary() == flux_report(rooks(10.0), noise_std=2.0).summary()
+    assert report.parameters["noise_std"] == 2.0
+    assert report.parameters["bias"] == "none"
     for other in ({"bias": np.ones(5)}, {"units": Units.ZERO_ONE}, {"noise_std": 1.0}):
         with pytest.raises(ValueError, match="of its own"):
             flux_report(network, **other)
@@ -180,7 +183,7 @@ def test_large_networks_are_sampled():
     report = flux_report(w * np.eye(n), has_gradient=True)
     found = report.summary()
     exact = n * unit_flux(w)
-    assert found["upper_error"] < 0.03
+    assert found["upper_error"] < 0.1  # of one batch: the others may repeat it
     assert found["upper"] - found["lower"] < 0.1
     assert found["lower"] - 4 * found["lower_error"] < exact
     assert exact < found["upper"] + 4 * found["upper_error"]

@@ -36,6 +36,8 @@ def test_it_says_what_the_search_found(report):
     assert summary["flux"] == pytest.approx(2 * 0.942033085848, abs=1e-5)
     assert summary["rooks_flux"] == pytest.approx(2 * 0.942033085848, abs=1e-11)
     assert summary["cycles"]["lengths"].tolist() == [4]
+    assert summary["cycles"]["mean_over_cycles"] == 4
+    assert summary["cycles"]["ties"] is False
     assert summary["cycles"]["mean_over_starts"] == 4 == summary["longest_rooks_period"]
     assert sorted(summary["permutation"].tolist()) == [0, 1]
     assert np.allclose(report.rooks_weights, found.weights, atol=0.02)

@@ -141,7 +141,7 @@ def test_the_front_holds_what_no_other_beats(joint, golden):
     ("asked", "name"),
     [
         ({"n_units": 0}, "n_units"),
-        ({"n_units": 13}, "n_units"),
+        ({"n_units": 11}, "n_units"),
         ({"limit": 0.0}, "limit"),
         ({"limit": float("nan")}, "limit"),
         ({"n_restarts": 0}, "n_restarts"),
