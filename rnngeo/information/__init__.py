@@ -29,14 +29,17 @@ from ._states import binary_entropy as binary_entropy
 from ._states import entropy as entropy
 from ._states import state_index as state_index
 from ._states import state_table as state_table
+from ._stationary import MOST_ELIMINATED as MOST_ELIMINATED
 from ._stationary import AbstractStationaryMethod as AbstractStationaryMethod
 from ._stationary import Elimination as Elimination
 from ._stationary import Krylov as Krylov
 from ._stationary import PowerIteration as PowerIteration
 from ._stationary import StationaryLaw as StationaryLaw
+from ._stationary import default_method as default_method
 from ._stationary import stationary_law as stationary_law
 
 __all__ = [
+    "MOST_ELIMINATED",
     "AbstractStationaryMethod",
     "Bracket",
     "CorrelationEstimate",
@@ -56,6 +59,7 @@ __all__ = [
     "attractor_cycles",
     "binary_entropy",
     "correlations",
+    "default_method",
     "entropy",
     "estimate_correlations",
     "estimate_flux",

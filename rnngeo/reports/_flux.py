@@ -12,13 +12,14 @@ from jaxtyping import ArrayLike
 from rnngeo._progress import Progress, silent
 from rnngeo.files import provenance
 from rnngeo.information import (
+    MOST_ELIMINATED,
     AbstractStationaryMethod,
     Correlations,
     Elimination,
     Flux,
-    Krylov,
     attractor_cycles,
     correlations,
+    default_method,
     information_flux,
     row_norm_bound,
 )
@@ -29,7 +30,6 @@ from ._flux_input import GivenNetwork, Units, given_network
 from ._flux_report import FluxReport, SignMap
 from ._flux_sampling import Sampling, sample_flux
 
-_ELIMINATED, _MOST_ELIMINATED = 2**11, 2**13  # states: at first, and where Krylov fails
 _MOST_EXACT = 16  # units
 _NUMBERS = ("entropy", "divergence", "flux", "correlation", "correlation_lag0",
             "pair_information", "residual")  # fmt: skip
@@ -62,13 +62,12 @@ def _solve(
 ) -> tuple[Flux, Correlations, tuple | None, str, str]:
     """Flux, correlations, gradient, the method's name, and why there is no flux."""
     network = given.network
-    n_states = 2 ** (network.n_units - (network.bias is None))
-    chosen = method
-    if chosen is None:
-        chosen = Elimination() if n_states <= _ELIMINATED else Krylov()
+    is_folded = network.bias is None
+    chosen = default_method(network.n_units, is_folded) if method is None else method
     flux, found, gradient = _exact(given, chosen, has_gradient)
-    is_slow = method is None and _ELIMINATED < n_states <= _MOST_ELIMINATED
-    if is_slow and not np.isfinite(float(flux.flux)):
+    can_eliminate = 2 ** (network.n_units - is_folded) <= MOST_ELIMINATED
+    is_other = method is None and not isinstance(chosen, Elimination)
+    if is_other and can_eliminate and not np.isfinite(float(flux.flux)):
         chosen = Elimination()
         flux, found, gradient = _exact(given, chosen, has_gradient)
     if np.isfinite(float(flux.flux)):

@@ -174,7 +174,8 @@ def test_sampled_claims_hold_at_reduced_size(name, monkeypatch, tmp_path):
     assert str(again.claims) == str(claims)
     ax = again.figures[name]()
     panels = [panel for panel in ax.figure.axes if panel.get_visible()]
-    assert all(panel.get_xlabel() or panel.get_ylabel() or not panel.axison for panel in panels)
+    assert all(panel.get_xlabel() or panel.get_ylabel() for panel in panels if panel.axison)
+    assert all(panel.get_title() for panel in panels if not panel.axison)
 
 
 SMALL = {
