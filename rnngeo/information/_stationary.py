@@ -16,12 +16,14 @@ from rnngeo.models import BinaryNetwork
 
 from ._chain import StateChain, state_chain
 from ._elimination import eliminate, law_from_factors, potential_from_factors
+from ._states import states_at
 
 MOST_ELIMINATED = 2**13  # states; their matrix has half a gigabyte in float64
 _ELIMINATED = 2**11  # by default
 _MOST_UNITS = 24
 _EARLY_STEPS = 16  # from the uniform law, before the most probable state is picked
 _PROBE_RTOL = 1e-4
+_PROBE_MISSED = 1e-3  # of a reward of size one; a slow mode unseen has a smaller part in it
 
 
 def _tolerance(dtype) -> float:
@@ -54,34 +56,50 @@ class AbstractStationaryMethod(eqx.Module):
         r"""Solution of $\lambda - T\lambda = r$, up to a constant, for $\sum p r = 0$."""
 
 
-def _missed(chain: StateChain, p: Array, potential: Array, reward: Array) -> Array:
-    """By how much a potential does not solve its equation, up to a constant."""
+def _is_solved(chain: StateChain, p: Array, potential: Array, reward: Array, atol) -> Array:
+    """Whether a potential solves its equation, up to a constant."""
     rest = potential - chain.pull(potential) - reward
-    return jnp.max(jnp.abs(rest - jnp.vdot(p, rest)))
+    # Not through a maximum: XLA's may pass over NaN.
+    return jnp.all(jnp.abs(rest - jnp.vdot(p, rest)) <= atol)
 
 
 def _checked(chain: StateChain, p: Array, potential: Array, reward: Array) -> Array:
     """The potential, NaN where the iteration did not reach it."""
     allowed = _tolerance(p.dtype) * jnp.max(jnp.abs(reward))
-    return jnp.where(_missed(chain, p, potential, reward) <= allowed, potential, jnp.nan)
+    return jnp.where(_is_solved(chain, p, potential, reward, allowed), potential, jnp.nan)
+
+
+def _probes(chain: StateChain) -> Array:
+    """Two random rewards that differ between any two sets of states, by noise of every state and by
+    forms in the units: noise alone averages out over large sets."""
+    n, dtype = chain.n_units, chain.up.dtype
+    x = states_at(jnp.arange(chain.n_states), n).astype(dtype)
+    a, b, c = jr.normal(jr.key(1), (3, n, 2), dtype) / n**0.5
+    with jax.default_matmul_precision("highest"):
+        forms = (x @ a) * (x @ b) + x @ c * (not chain.is_folded)
+    return forms.T + jr.normal(jr.key(0), (2, chain.n_states), dtype)
 
 
 def _judged(chain: StateChain, p: Array, potential: Callable[[Array, Array], Array]) -> Solved:
     r"""An iterated law with its error $\|(pT - p)(1 - T)^{\#}\|$.
 
-    It is estimated by how far the chain stretches a random reward, which has a part in every slow
-    mode and shows some fraction of the largest stretch, hence the factor 4. Infinite if the
-    potential of that reward was not found: then the gap is below rounding.
+    It is estimated by how far the chain stretches random rewards, which have a part in every slow
+    mode and show some fraction of the largest stretch, hence the factor 4. Infinite if the
+    potential of a reward was not found: then a gap is below rounding. The residual cannot be
+    trusted below the rounding of one product, which is added to it.
     """
     p = jnp.maximum(p, 0.0)
     p = p / jnp.sum(p)
-    centred = lambda f: f - jnp.vdot(p, f)
-    reward = centred(jr.normal(jr.key(0), p.shape, p.dtype))
-    found = potential(p, reward)
-    missed = _missed(chain, p, found, reward)
+
+    def stretch(reward):
+        reward = reward - jnp.vdot(p, reward)
+        found = potential(p, reward)
+        size = jnp.max(jnp.abs(found - jnp.vdot(p, found)))
+        return jnp.where(_is_solved(chain, p, found, reward, _PROBE_MISSED), size, jnp.inf)
+
     residual = jnp.sum(jnp.abs(chain.push(p) - p))
-    stretch = jnp.max(jnp.abs(centred(found)))
-    return Solved(p, residual, jnp.where(missed < 0.1, 4.0 * residual * stretch, jnp.inf))
+    largest = jnp.max(jax.vmap(stretch)(_probes(chain)))
+    return Solved(p, residual, 4.0 * (residual + float(jnp.finfo(p.dtype).eps)) * largest)
 
 
 class Elimination(AbstractStationaryMethod):
@@ -263,7 +281,7 @@ class StationaryLaw(eqx.Module):
         residual: $\sum_x |pT - p|$. A small one proves nothing where the chain is slow.
         error: Estimated error of p in summed modulus: for elimination the most that
             probabilities below the smallest number can change, else the residual times how far the
-            chain stretches a random reward, about one over its gap.
+            chain stretches random rewards, about one over its gap.
     """
 
     law: Float[Array, " state"]

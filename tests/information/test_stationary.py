@@ -90,24 +90,48 @@ def families(n_units, widths, rng):
 
 
 @pytest.mark.float32
-@pytest.mark.parametrize("method", [Elimination(), Krylov()])
-@pytest.mark.parametrize("n_units", [1, 4])
-def test_single_precision_is_right_or_nan(method, n_units, brute_force):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("method", [Elimination(), Krylov(), PowerIteration(max_steps=1000)])
+@pytest.mark.parametrize("n_units", [1, 3])
+def test_a_law_is_right_or_nan(method, n_units, dtype, brute_force):
     """From weak to huge weights; the law of NumPy is right up to about 140 of summed field."""
-    rng = np.random.default_rng(n_units)
+    if dtype == "float64" and machine_epsilon() > 1e-12:
+        pytest.skip("single precision only")
     widths = np.repeat([0.5, 1, 2, 3, 5, 8, 10, 12, 15, 20, 25, 30], 3)
-    w, b = (a.astype(np.float32) for a in families(n_units, widths, rng))
+    drawn = [families(n_units, widths, np.random.default_rng(seed)) for seed in range(4)]
+    w, b = (np.concatenate(parts).astype(dtype) for parts in zip(*drawn, strict=True))
     found = fluxes(jnp.asarray(w), jnp.asarray(b), method)
-    exact = np.empty(len(w))
-    for i in range(len(w)):
-        chain = brute_force(w[i], b[i])
-        exact[i] = chain.flux_of(chain.law())
-    flux = np.asarray(found.flux)
-    is_found = np.isfinite(flux)
-    assert is_found[:8].all() if isinstance(method, Elimination) else is_found[:4].all()
-    np.testing.assert_allclose(flux[is_found], exact[is_found], rtol=0, atol=2e-3)
+    exact = np.array([brute_force(*pair).law() for pair in zip(w, b, strict=True)])
+    is_found = np.isfinite(np.asarray(found.flux))
+    assert is_found[:4].all()
+    missed = np.sum(np.abs(np.asarray(found.law) - exact), axis=1)[is_found]
+    eps = float(np.finfo(dtype).eps)
     if isinstance(method, Elimination):
-        np.testing.assert_allclose(flux[is_found], exact[is_found], rtol=0, atol=3e-5)
+        assert is_found.mean() > 0.8
+        assert np.max(missed) < 100 * eps  # fields of 90 and their exponentials
+    else:
+        assert 0.3 < is_found.mean() < 0.9  # too slow for it
+        assert np.max(missed) < eps**0.5
+        assert np.all(missed < 2 * np.asarray(found.error)[is_found])
+
+
+@pytest.mark.float32
+@pytest.mark.parametrize("method", [Krylov(), PowerIteration(max_steps=1000)])
+def test_one_slow_unit_among_many(method):
+    """A unit that hears itself alone, two wells of 512 states: its law is that of two states."""
+    n, b = 10, 0.05
+    strengths = np.array([4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0])
+    w = np.tile(0.1 * np.random.default_rng(1).standard_normal((n, n)), (strengths.size, 1, 1))
+    w[:, 3] = 0.0
+    w[:, 3, 3] = strengths
+    found = fluxes(jnp.asarray(w), jnp.full((strengths.size, n), b), method)
+    to_up, to_down = (1 / (1 + np.exp(strengths + s * b)) for s in (-1, 1))
+    law = np.asarray(found.law).reshape(-1, 2**3, 2, 2**6)
+    missed = np.abs(law.sum(axis=(1, 3))[:, 1] - to_up / (to_up + to_down))
+    is_found = np.isfinite(np.asarray(found.flux))
+    assert is_found[0]
+    assert not is_found[-1]
+    assert np.all(missed[is_found] < np.asarray(found.error)[is_found])
 
 
 @pytest.mark.float32
