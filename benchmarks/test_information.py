@@ -40,7 +40,8 @@ def test_many_small_networks(benchmark, measure, report, pick):
     n_networks = pick(4096, 64)
     with jax.enable_x64(True):
         weights = jr.normal(jr.key(0), (n_networks, 5, 5))
-        every = eqx.filter_jit(jax.vmap(lambda w: information_flux(BinaryNetwork(w)).flux))
+        flux = lambda w: information_flux(BinaryNetwork(w)).flux
+        every = jax.jit(lambda weights: jax.lax.map(flux, weights, batch_size=128))
         matrices = np.asarray(weights)
         functions = {
             "loop": lambda: np.array([flux_in_numpy(w) for w in matrices]),

@@ -21,7 +21,7 @@ from ._states import states_at
 MOST_ELIMINATED = 2**13  # states; their matrix has half a gigabyte in float64
 _ELIMINATED = 2**11  # by default
 _MOST_UNITS = 24
-_EARLY_STEPS = 16  # from the uniform law, before the most probable state is picked
+_EARLY_STEPS = 8  # from the uniform law, before the most probable state is picked
 _PROBE_RTOL = 1e-4
 _PROBE_MISSED = 1e-3  # of a reward of size one; a slow mode unseen has a smaller part in it
 
