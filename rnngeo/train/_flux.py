@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,7 +24,8 @@ from ._training import check_count
 from ._weight_limits import WeightLimit, largest_row_sum, limit_weights
 
 _MOST_UNITS = 10
-_CHUNK = 25  # generations between two looks at the clock
+_CHUNK = 25  # generations between two looks at the clock, at most
+_OPERATIONS = 1e10  # of elimination, between two looks at the clock
 _CHECKPOINT_SECONDS = 20.0
 _MEMORY = 2**30  # bytes of the transition matrices that are worked on at once
 _WEAKEST = 0.3  # share of the limit at which annealing begins
@@ -180,28 +182,71 @@ def _judge(weights, limit):
     return _over_restarts(judge, weights, 1, weights.shape[-1])
 
 
-def _evolved(aim, project, state, n_generations, settings, keys, progress, checkpoint, stamp):
-    """All generations in chunks, saved on the way and taken up again."""
-    population, history = state
-    if checkpoint is not None:
-        restored = load_checkpoint(checkpoint, state, stamp)
-        population, history = state if restored is None else restored
-    saved, done = time.monotonic(), int(population.generation[0])
+class _Search(NamedTuple):
+    """What a killed search goes on from."""
+
+    population: Population
+    history: Array  # (restart, generation, objective)
+    climbed: Array  # (start of the ascent, unit, unit)
+    n_climbed: Array
+
+
+class _Keeper:
+    """Saves the search now and then, and at the end of each of its parts."""
+
+    def __init__(self, path: str | Path | None, stamp: dict):
+        self.path, self.stamp, self.saved = path, stamp, time.monotonic()
+
+    def restore(self, fresh: _Search) -> _Search:
+        found = None if self.path is None else load_checkpoint(self.path, fresh, self.stamp)
+        return fresh if found is None else found
+
+    def keep(self, search: _Search, is_end: bool) -> None:
+        is_due = is_end or time.monotonic() - self.saved > _CHECKPOINT_SECONDS
+        if self.path is not None and is_due:
+            save_checkpoint(self.path, search, self.stamp)
+            self.saved = time.monotonic()
+
+
+def _n_at_once(n_fluxes: int, n_units: int, most: int) -> int:
+    """Generations or starts, of so many fluxes each, between two looks at the clock."""
+    return int(np.clip(_OPERATIONS / (n_fluxes * 8.0 ** (n_units - 1)), 1, most))
+
+
+def _evolved(aim, project, search, n_generations, settings, keys, progress, keeper) -> _Search:
+    """All generations, in chunks."""
+    mutation, n_children, is_moving = settings
+    n_restarts, _, n_units, _ = search.population.weights.shape
+    chunk = _n_at_once(n_restarts * n_children, n_units, _CHUNK)
+    done = int(search.population.generation[0])
     progress("generations", done, n_generations)
     while done < n_generations:
-        n = min(_CHUNK, n_generations - done)
-        mutation, n_children, is_moving = settings
+        n = min(chunk, n_generations - done)
         population, best = _advance(
-            aim, project, population, mutation, n_children, n, is_moving, keys
+            aim, project, search.population, mutation, n_children, n, is_moving, keys
         )
-        history = history.at[:, done : done + n].set(best)
+        history = search.history.at[:, done : done + n].set(best)
+        search = search._replace(population=population, history=history)
         done += n
-        is_due = done == n_generations or time.monotonic() - saved > _CHECKPOINT_SECONDS
-        if checkpoint is not None and is_due:
-            save_checkpoint(checkpoint, (population, history), stamp)
-            saved = time.monotonic()
+        keeper.keep(search, done == n_generations)
         progress("generations", done, n_generations)
-    return population, np.asarray(history)
+    return search
+
+
+def _ascended(climb, starts, n_steps: int, search, progress, keeper) -> _Search:
+    """The ascent from every start, in chunks of starts."""
+    n_starts, n_units, _ = starts.shape
+    size = _n_at_once(n_steps, n_units, n_starts)
+    done = int(search.n_climbed)
+    progress("ascents", done, n_starts)
+    while done < n_starts:
+        place = jnp.minimum(done + jnp.arange(size), n_starts - 1)  # one shape for all chunks
+        climbed = search.climbed.at[place].set(climb(starts[place]))
+        done = min(done + size, n_starts)
+        search = search._replace(climbed=climbed, n_climbed=jnp.asarray(done))
+        keeper.keep(search, done == n_starts)
+        progress("ascents", done, n_starts)
+    return search
 
 
 def _check(n_units, limit, counts: dict[str, int]):
@@ -278,7 +323,7 @@ def maximize_flux(
         n_steps: Steps of the ascent.
         step: Their first size, in units of the limit.
         progress: Called along the way.
-        checkpoint: `.npz` file that the evolution saves to, and resumes from bit for bit.
+        checkpoint: `.npz` file that the search saves to, and resumes from bit for bit.
         key: Random key.
 
     Returns:
@@ -310,30 +355,30 @@ def maximize_flux(
     aim = moving(_WEAKEST if is_evolving else 1.0, _ANNEALED * n_generations)
     keys = jax.vmap(lambda i: jr.split(jr.fold_in(key, i)))(jnp.arange(n_restarts))
     founders = _begin(aim, project, n_units, n_parents, start_std / w, keys[:, 0])
-    n_objectives = founders.scores.shape[-1]
-    state = (founders, jnp.full((n_restarts, n_generations, n_objectives), jnp.nan))
+    n_first = n_parents if is_joint else 1  # parents of each restart that are looked at
+    n_starts = n_first + min(_N_FOUNDERS, n_parents) if n_steps else 0
+    history = jnp.full((n_restarts, n_generations, founders.scores.shape[-1]), jnp.nan)
+    climbed = jnp.full((n_restarts * n_starts, n_units, n_units), jnp.nan)
     stamp = {"key": jr.key_data(key).tolist(), "limit": limit, "constraint": str(constraint),
-             "n_units": n_units, "start_std": start_std, "is_joint": is_joint,
+             "n_units": n_units, "start_std": start_std, "step": step, "is_joint": is_joint,
              "is_annealed": is_annealed, "mutation": repr(jax.tree.map(np.asarray, mutation)),
              **counts}  # fmt: skip
+    keeper = _Keeper(checkpoint, stamp)
+    search = keeper.restore(_Search(founders, history, climbed, jnp.asarray(0)))
     settings = (mutation, n_children, is_evolving)
-    population, history = _evolved(
-        aim, project, state, n_generations, settings, keys[:, 1], progress, checkpoint, stamp
-    )
+    search = _evolved(aim, project, search, n_generations, settings, keys[:, 1], progress, keeper)
 
     # all matrices, before and after the ascent; shape (restart, kind and parent, unit, unit)
-    candidates = population.weights if is_joint else population.weights[:, :1]
-    n_first = candidates.shape[1]
+    candidates = search.population.weights[:, :n_first]
     if n_steps:
-        progress("ascent", 0, 1)
         is_climbing = is_annealed and n_generations == 0
         n_moving = int(_ANNEALED * n_steps) if is_climbing else 0
         climbing = moving(_WEAKEST if is_climbing else 1.0, n_moving)
         starts = jnp.concatenate([candidates, founders.weights[:, :_N_FOUNDERS]], axis=1)
+        climb = lambda rows: _climb(climbing, project, rows, n_steps, jnp.asarray(step), n_moving)
         flat = starts.reshape(-1, n_units, n_units)
-        climbed = _climb(climbing, project, flat, n_steps, jnp.asarray(step), n_moving)
-        candidates = jnp.concatenate([candidates, climbed.reshape(starts.shape)], axis=1)
-        progress("ascent", 1, 1)
+        search = _ascended(climb, flat, n_steps, search, progress, keeper)
+        candidates = jnp.concatenate([candidates, search.climbed.reshape(starts.shape)], axis=1)
     flat = candidates.reshape(-1, n_units, n_units)
     flux, period = (np.asarray(v).reshape(n_restarts, -1) for v in _judge(flat, w))
     every = np.asarray(limit * candidates)
@@ -353,7 +398,7 @@ def maximize_flux(
         restart_flux=flux[rows, chosen],
         restart_period=period[rows, chosen],
         evolved_flux=flux[:, :n_first].max(axis=1),
-        history=history,
+        history=np.asarray(search.history),
         front_weights=every.reshape(-1, n_units, n_units)[front],
         front_flux=flux.ravel()[front],
         front_period=period.ravel()[front],

@@ -281,8 +281,8 @@ def test_orthogonal_networks_follow_the_mean_field(key):
 
 REDUCED = {
     "PRX3": (_duality, {"N_UNITS": 60, "N_RUNS": 4, "RUN_TIME": 60}, 7),
-    "PRL4": (_timescales, {"SIZES": {20: 3, 40: 3, 80: 2}, "N_RUNS": 4, "RUN_TIME": 60,
-                           "LONGEST": 20}, 4),
+    "PRL4": (_timescales, {"SIZES": {20: 4, 40: 4, 80: 4}, "N_RUNS": 4, "RUN_TIME": 60,
+                           "LONGEST": 40}, 4),
     "PRL6": (_overlaps, {"N_PATHS_SYMMETRIC": 32, "SAMPLING": {2.0: (32, 80.0, 0.2)},
                          "SYMMETRIES": {2.0: (-0.2, 0.0, 0.2)}}, 4),
     "PRX1": (_connectome, {"N_UNITS": 200, "N_MATRICES": 4}, 12),
