@@ -85,9 +85,11 @@ class FluxMaximumReport(eqx.Module):
             f"carry {found.flux:.6g} bits, {compared}; rookness {found.rookness:.3f}"
         )
         if self.is_joint:
+            n_front = len(found.front_flux)
+            are = "matrix is" if n_front == 1 else "matrices are"
             return words + (
                 f", mean period {found.mean_period:g} ({self.longest_rooks_period:g} for the "
-                f"longest rooks). {len(found.front_flux)} matrices are on the front."
+                f"longest rooks). {n_front} {are} on the front."
             )
         return f"{words}, {found.n_at_rooks} of {n} restarts reach rooks."
 

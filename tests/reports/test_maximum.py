@@ -53,7 +53,11 @@ def test_tables_and_verdict_hold_the_numbers(report):
     assert float(rows["flux I (bits)"][1]) == pytest.approx(1.88407, abs=1e-5)
     assert float(rows["correlation C"][1]) == pytest.approx(np.tanh(2.5) / np.sqrt(2), abs=1e-5)
     assert all(len(row) == 3 for row in report.tables()[0][2])
-    assert f"{len(report.maximum.front_flux)} matrices are on the front" in report.verdict
+    n_front = len(report.maximum.front_flux)
+    assert (
+        f"{n_front} {'matrix is' if n_front == 1 else 'matrices are'} on the front"
+        in report.verdict
+    )
     assert "Euclidean norm of every row" in report.verdict
 
 
