@@ -11,8 +11,8 @@ from hypothesis import settings
 
 X64 = os.environ.get("RNNGEO_TEST_X64", "1") == "1"
 jax.config.update("jax_enable_x64", X64)
-# Nine tenths of the time compile thousands of programs that run once.
-if os.environ.get("RNNGEO_TEST_OPTIMIZED", "0") != "1":
+# Most of the time goes into compiling thousands of programs that run once.
+if X64 and os.environ.get("RNNGEO_TEST_OPTIMIZED", "0") != "1":
     jax.config.update("jax_disable_most_optimizations", True)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=20)

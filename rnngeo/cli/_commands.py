@@ -228,7 +228,7 @@ def run_maximize_flux(arguments: argparse.Namespace) -> None:
             is_joint=arguments.joint_cycles,
             **_given(arguments, names),
             progress=progress,
-            checkpoint=folder / ".evolution.npz",
+            checkpoint=folder / ".search.npz",
         ),
     )
 

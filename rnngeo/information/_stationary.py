@@ -22,13 +22,16 @@ MOST_ELIMINATED = 2**13  # states; their matrix has half a gigabyte in float64
 _ELIMINATED = 2**11  # by default
 _MOST_UNITS = 24
 _EARLY_STEPS = 8  # from the uniform law, before the most probable state is picked
-_PROBE_RTOL = 1e-4
-_PROBE_MISSED = 1e-3  # of a reward of size one; a slow mode unseen has a smaller part in it
 
 
 def _tolerance(dtype) -> float:
     """Largest error of a law, in summed modulus, that is let through."""
     return float(jnp.finfo(dtype).eps) ** 0.5
+
+
+def _probe_rtol(dtype) -> float:
+    """Accuracy of a probe's potential; a slow mode unseen has a smaller part in the probe."""
+    return max(1e-6, _tolerance(dtype))
 
 
 class Solved(NamedTuple):
@@ -69,37 +72,40 @@ def _checked(chain: StateChain, p: Array, potential: Array, reward: Array) -> Ar
     return jnp.where(_is_solved(chain, p, potential, reward, allowed), potential, jnp.nan)
 
 
-def _probes(chain: StateChain) -> Array:
-    """Two random rewards that differ between any two sets of states, by noise of every state and by
-    forms in the units: noise alone averages out over large sets."""
+def _probe(chain: StateChain) -> Array:
+    """A random reward: noise of every state, which averages out over large sets of states, and
+    forms of one to four units, of even ones only where the chain is folded."""
     n, dtype = chain.n_units, chain.up.dtype
     x = states_at(jnp.arange(chain.n_states), n).astype(dtype)
-    a, b, c = jr.normal(jr.key(1), (3, n, 2), dtype) / n**0.5
     with jax.default_matmul_precision("highest"):
-        forms = (x @ a) * (x @ b) + x @ c * (not chain.is_folded)
-    return forms.T + jr.normal(jr.key(0), (2, chain.n_states), dtype)
+        a, b, c, d = (x @ (jr.normal(jr.key(1), (n, 4), dtype) / n**0.5)).T
+    odd = jnp.zeros_like(a) if chain.is_folded else a + a * b * c
+    return jr.normal(jr.key(0), a.shape, dtype) + odd + a * b + a * b * c * d
 
 
 def _judged(chain: StateChain, p: Array, potential: Callable[[Array, Array], Array]) -> Solved:
     r"""An iterated law with its error $\|(pT - p)(1 - T)^{\#}\|$.
 
-    It is estimated by how far the chain stretches random rewards, which have a part in every slow
-    mode and show some fraction of the largest stretch, hence the factor 4. Infinite if the
-    potential of a reward was not found: then a gap is below rounding. The residual cannot be
-    trusted below the rounding of one product, which is added to it.
+    It is estimated by how far the chain stretches a reward: first a random one, then what became of
+    it, in which the slowest mode prevails however small its part was (inverse iteration). The
+    factor 4 is for what is not along that mode. Infinite if a potential was not found: then a gap
+    is below rounding. The residual cannot be trusted below the rounding of one product, which is
+    added to it.
     """
     p = jnp.maximum(p, 0.0)
     p = p / jnp.sum(p)
+    centred = lambda f: f - jnp.vdot(p, f)
 
-    def stretch(reward):
-        reward = reward - jnp.vdot(p, reward)
-        found = potential(p, reward)
-        size = jnp.max(jnp.abs(found - jnp.vdot(p, found)))
-        return jnp.where(_is_solved(chain, p, found, reward, _PROBE_MISSED), size, jnp.inf)
+    def stretch(reward, _):
+        reward = centred(reward)
+        found = centred(potential(p, reward))
+        size = jnp.max(jnp.abs(found))
+        is_solved = _is_solved(chain, p, found, reward, 4.0 * _probe_rtol(p.dtype))
+        return found / jnp.where(size > 0, size, 1.0), jnp.where(is_solved, size, jnp.inf)
 
     residual = jnp.sum(jnp.abs(chain.push(p) - p))
-    largest = jnp.max(jax.vmap(stretch)(_probes(chain)))
-    return Solved(p, residual, 4.0 * (residual + float(jnp.finfo(p.dtype).eps)) * largest)
+    sizes = jax.lax.scan(stretch, _probe(chain), length=2)[1]
+    return Solved(p, residual, 4.0 * (residual + float(jnp.finfo(p.dtype).eps)) * jnp.max(sizes))
 
 
 class Elimination(AbstractStationaryMethod):
@@ -174,7 +180,7 @@ class Krylov(AbstractStationaryMethod):
     def solve(self, chain: StateChain) -> Solved:
         u = jnp.full(chain.n_states, 1.0 / chain.n_states, chain.up.dtype)
         p = self._solve(lambda p: p - chain.push(p) + u * jnp.sum(p), u)
-        return _judged(chain, p, lambda p, r: self._potential(chain, p, r, _PROBE_RTOL))
+        return _judged(chain, p, lambda p, r: self._potential(chain, p, r, _probe_rtol(p.dtype)))
 
     def potential(self, chain: StateChain, law: Array, kept: Any, reward: Array) -> Array:
         return _checked(chain, law, self._potential(chain, law, reward), reward)
@@ -226,7 +232,7 @@ class PowerIteration(AbstractStationaryMethod):
         u = jnp.full(chain.n_states, 1.0 / chain.n_states, chain.up.dtype)
         balanced = lambda change: change - jnp.sum(change) * u  # rounding must not add up
         p = u + self._iterate(lambda d: balanced(chain.push(d)), balanced(chain.push(u) - u))
-        return _judged(chain, p, lambda p, r: self._potential(chain, p, r, _PROBE_RTOL))
+        return _judged(chain, p, lambda p, r: self._potential(chain, p, r, _probe_rtol(p.dtype)))
 
     def potential(self, chain: StateChain, law: Array, kept: Any, reward: Array) -> Array:
         return _checked(chain, law, self._potential(chain, law, reward), reward)
@@ -281,7 +287,7 @@ class StationaryLaw(eqx.Module):
         residual: $\sum_x |pT - p|$. A small one proves nothing where the chain is slow.
         error: Estimated error of p in summed modulus: for elimination the most that
             probabilities below the smallest number can change, else the residual times how far the
-            chain stretches random rewards, about one over its gap.
+            chain stretches a random reward, about one over its gap.
     """
 
     law: Float[Array, " state"]

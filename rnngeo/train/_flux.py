@@ -241,8 +241,9 @@ def _ascended(climb, starts, n_steps: int, search, progress, keeper) -> _Search:
     progress("ascents", done, n_starts)
     while done < n_starts:
         place = jnp.minimum(done + jnp.arange(size), n_starts - 1)  # one shape for all chunks
-        climbed = search.climbed.at[place].set(climb(starts[place]))
-        done = min(done + size, n_starts)
+        n = min(size, n_starts - done)
+        climbed = search.climbed.at[done : done + n].set(climb(starts[place])[:n])
+        done += n
         search = search._replace(climbed=climbed, n_climbed=jnp.asarray(done))
         keeper.keep(search, done == n_starts)
         progress("ascents", done, n_starts)

@@ -292,6 +292,14 @@ def test_exact_flux_outside_the_bounds_is_found_out():
     assert above.holds
 
 
+def test_figures_of_another_gain_are_found_out():
+    rng = np.random.default_rng(0)
+    scattered = np.array([1.985, 2.002, 2.033]) * (1 + 0.03 * rng.standard_normal((12, 1)))
+    assert_all_hold(_brackets._figure_claims(50, 0.5, scattered))
+    weaker = _brackets._figure_claims(50, 0.5, (0.45 / 0.5) ** 2 * scattered)
+    assert not any(claim.holds for claim in weaker)
+
+
 def test_a_run_that_stops_below_rooks_fails():
     history = np.tile(np.linspace(1.0, 2.6, 60), (3, 1))
     weights = np.tile(np.eye(3), (3, 1, 1))

@@ -107,15 +107,14 @@ def test_a_law_is_right_or_nan(method, n_units, dtype, brute_force):
     missed = np.sum(np.abs(np.asarray(found.law) - exact), axis=1)[is_found]
     eps = float(np.finfo(dtype).eps)
     if isinstance(method, Elimination):
-        assert is_found.mean() > 0.8
+        assert is_found[np.tile(np.repeat(widths, 4) <= 8, 4)].all()  # above, some underflow
         assert np.max(missed) < 100 * eps  # fields of 90 and their exponentials
     else:
-        assert 0.3 < is_found.mean() < 0.9  # too slow for it
+        assert not is_found.all()  # too slow for it
         assert np.max(missed) < eps**0.5
-        assert np.all(missed < 2 * np.asarray(found.error)[is_found])
+        assert np.all(missed < np.asarray(found.error)[is_found])
 
 
-@pytest.mark.float32
 @pytest.mark.parametrize("method", [Krylov(), PowerIteration(max_steps=1000)])
 def test_one_slow_unit_among_many(method):
     """A unit that hears itself alone, two wells of 512 states: its law is that of two states."""
@@ -132,6 +131,31 @@ def test_one_slow_unit_among_many(method):
     assert is_found[0]
     assert not is_found[-1]
     assert np.all(missed[is_found] < np.asarray(found.error)[is_found])
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_a_slow_parity_of_units_that_are_fast_themselves(has_bias, brute_force):
+    """Rotors x0 -> -x0 and x1 -> x2 -> -x1 beside a unit that stays: only products of three and of
+    four units are slow. The law of the four is that of a network of four."""
+    n, strengths = 10, np.array([4.0, 6.0, 8.0, 10.0, 12.0, 16.0])
+    rng = np.random.default_rng(0)
+    rotors = np.zeros((4, 4))
+    rotors[[0, 1, 2, 3], [0, 2, 1, 3]] = [-1, 1, -1, 1]
+    among = 0.5 * rng.standard_normal((4, 4))
+    w = np.tile(0.1 * rng.standard_normal((n, n)), (strengths.size, 1, 1))
+    w[:, :4] = 0.0
+    w[:, :4, :4] = strengths[:, None, None] * rotors + among
+    b = np.where(np.arange(n) == 3, 0.0, 0.2)
+    if has_bias:
+        found = fluxes(jnp.asarray(w), jnp.tile(b, (strengths.size, 1)), Krylov(max_steps=600))
+    else:
+        flux = lambda w: information_flux(BinaryNetwork(w), method=Krylov(max_steps=600))
+        found = eqx.filter_jit(jax.vmap(flux))(jnp.asarray(w))
+    exact = [brute_force(m[:4, :4], b[:4] * has_bias).law() for m in w]
+    missed = np.abs(np.asarray(found.law).reshape(-1, 16, 2 ** (n - 4)).sum(axis=2) - exact)
+    is_found = np.isfinite(np.asarray(found.flux))
+    assert is_found[0]
+    assert np.all(missed.sum(axis=1)[is_found] < np.asarray(found.error)[is_found])
 
 
 @pytest.mark.float32

@@ -118,21 +118,23 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path, monkeypatch, key):
 
 
 def test_a_killed_ascent_resumes_bit_for_bit(tmp_path, monkeypatch, key):
-    monkeypatch.setattr(_flux, "_OPERATIONS", 100.0 * 8)  # two starts at a time
+    asked = {"n_restarts": 2, "n_parents": 3, "n_generations": 2, "n_steps": 50, "key": key}
+    at_once = maximize_flux(2, 5.0, **asked)
+    monkeypatch.setattr(_flux, "_OPERATIONS", 150.0 * 8)  # three of eight starts at a time
     monkeypatch.setattr(_flux, "_CHECKPOINT_SECONDS", 0.0)
-    asked = {"n_restarts": 2, "n_parents": 2, "n_generations": 2, "n_steps": 50, "key": key}
     whole = maximize_flux(2, 5.0, **asked)
     path, told = tmp_path / "state.npz", []
 
     def killed(stage, done, total):
-        if (stage, done) == ("ascents", 4):
+        if (stage, done) == ("ascents", 6):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         maximize_flux(2, 5.0, **asked, progress=killed, checkpoint=path)
     resumed = maximize_flux(2, 5.0, **asked, checkpoint=path, progress=lambda *a: told.append(a))
-    assert told == [("generations", 2, 2), ("ascents", 4, 6), ("ascents", 6, 6)]
+    assert told == [("generations", 2, 2), ("ascents", 6, 8), ("ascents", 8, 8)]
     assert np.array_equal(whole.restart_weights, resumed.restart_weights)
+    assert np.allclose(whole.restart_flux, at_once.restart_flux, rtol=1e-10)
     assert whole.flux > whole.evolved_flux.max()  # the ascent was not idle
 
 

@@ -131,13 +131,14 @@ def mean_claim(
     n_expected: int = N_REFERENCE,
     rounding: float = _PLACES,
 ) -> Claim:
-    """A claim on a mean over samples, whose standard deviation in one sample is known.
+    """A claim on a mean over samples of some standard deviation.
 
     Args:
         experiment: "E1".
         words: The statement.
         expected: Mean of `n_expected` samples of the other program.
-        spread: Standard deviation over samples; given with `expected`, not measured here.
+        spread: Standard deviation over samples: given with `expected`, or of `values` where it is
+            not; the allowance is then itself uncertain by a share 1/sqrt(2 n).
         values: Our samples.
         n_expected: Number of samples behind `expected`.
         rounding: What rounding to the last digit allows.
