@@ -1,8 +1,6 @@
 """Weights that carry the most information from one state to the next."""
 
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,20 +11,19 @@ from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress, silent
 from rnngeo._types import Key, Scalar
-from rnngeo.files import load_checkpoint, save_checkpoint
 from rnngeo.information import attractor_cycles, binary_entropy, information_flux
 from rnngeo.models import BinaryNetwork
 
 from ._ascent import ascend
 from ._evolution import Mutation, Population, evolve, found_population, pareto_front
 from ._rookness import NearestRooks, nearest_rooks
+from ._search import Keeper, Search
 from ._training import check_count
 from ._weight_limits import WeightLimit, largest_row_sum, limit_weights
 
 _MOST_UNITS = 10
 _CHUNK = 25  # generations between two looks at the clock, at most
 _OPERATIONS = 1e10  # of elimination, between two looks at the clock
-_CHECKPOINT_SECONDS = 20.0
 _MEMORY = 2**30  # bytes of the transition matrices that are worked on at once
 _WEAKEST = 0.3  # share of the limit at which annealing begins
 _ANNEALED = 0.7  # share of the generations or steps until the limit is reached
@@ -182,38 +179,12 @@ def _judge(weights, limit):
     return _over_restarts(judge, weights, 1, weights.shape[-1])
 
 
-class _Search(NamedTuple):
-    """What a killed search goes on from."""
-
-    population: Population
-    history: Array  # (restart, generation, objective)
-    climbed: Array  # (start of the ascent, unit, unit)
-    n_climbed: Array
-
-
-class _Keeper:
-    """Saves the search now and then, and at the end of each of its parts."""
-
-    def __init__(self, path: str | Path | None, stamp: dict):
-        self.path, self.stamp, self.saved = path, stamp, time.monotonic()
-
-    def restore(self, fresh: _Search) -> _Search:
-        found = None if self.path is None else load_checkpoint(self.path, fresh, self.stamp)
-        return fresh if found is None else found
-
-    def keep(self, search: _Search, is_end: bool) -> None:
-        is_due = is_end or time.monotonic() - self.saved > _CHECKPOINT_SECONDS
-        if self.path is not None and is_due:
-            save_checkpoint(self.path, search, self.stamp)
-            self.saved = time.monotonic()
-
-
 def _n_at_once(n_fluxes: int, n_units: int, most: int) -> int:
     """Generations or starts, of so many fluxes each, between two looks at the clock."""
     return int(np.clip(_OPERATIONS / (n_fluxes * 8.0 ** (n_units - 1)), 1, most))
 
 
-def _evolved(aim, project, search, n_generations, settings, keys, progress, keeper) -> _Search:
+def _evolved(aim, project, search, n_generations, settings, keys, progress, keeper) -> Search:
     """All generations, in chunks."""
     mutation, n_children, is_moving = settings
     n_restarts, _, n_units, _ = search.population.weights.shape
@@ -233,7 +204,7 @@ def _evolved(aim, project, search, n_generations, settings, keys, progress, keep
     return search
 
 
-def _ascended(climb, starts, n_steps: int, search, progress, keeper) -> _Search:
+def _ascended(climb, starts, n_steps: int, search, progress, keeper) -> Search:
     """The ascent from every start, in chunks of starts."""
     n_starts, n_units, _ = starts.shape
     size = _n_at_once(n_steps, n_units, n_starts)
@@ -364,8 +335,8 @@ def maximize_flux(
              "n_units": n_units, "start_std": start_std, "step": step, "is_joint": is_joint,
              "is_annealed": is_annealed, "mutation": repr(jax.tree.map(np.asarray, mutation)),
              **counts}  # fmt: skip
-    keeper = _Keeper(checkpoint, stamp)
-    search = keeper.restore(_Search(founders, history, climbed, jnp.asarray(0)))
+    keeper = Keeper(checkpoint, stamp)
+    search = keeper.restore(Search(founders, history, climbed, jnp.asarray(0)))
     settings = (mutation, n_children, is_evolving)
     search = _evolved(aim, project, search, n_generations, settings, keys[:, 1], progress, keeper)
 

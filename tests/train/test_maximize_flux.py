@@ -9,7 +9,7 @@ import pytest
 
 from rnngeo.information import attractor_cycles, information_flux
 from rnngeo.models import BinaryNetwork
-from rnngeo.train import WeightLimit, _flux, maximize_flux
+from rnngeo.train import WeightLimit, _flux, _search, maximize_flux
 
 SMALL = {"n_restarts": 4, "n_generations": 75, "n_steps": 150}
 
@@ -93,7 +93,7 @@ def test_a_restart_does_not_depend_on_their_number(monkeypatch, key):
 
 def test_a_killed_run_resumes_bit_for_bit(tmp_path, monkeypatch, key):
     monkeypatch.setattr(_flux, "_CHUNK", 10)
-    monkeypatch.setattr(_flux, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(_search, "_CHECKPOINT_SECONDS", 0.0)
     asked = {"n_restarts": 2, "n_generations": 30, "n_steps": 0, "key": key}
     whole = maximize_flux(2, 5.0, **asked)
     seen = []
@@ -121,7 +121,7 @@ def test_a_killed_ascent_resumes_bit_for_bit(tmp_path, monkeypatch, key):
     asked = {"n_restarts": 2, "n_parents": 3, "n_generations": 2, "n_steps": 50, "key": key}
     at_once = maximize_flux(2, 5.0, **asked)
     monkeypatch.setattr(_flux, "_OPERATIONS", 150.0 * 8)  # three of eight starts at a time
-    monkeypatch.setattr(_flux, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(_search, "_CHECKPOINT_SECONDS", 0.0)
     whole = maximize_flux(2, 5.0, **asked)
     path, told = tmp_path / "state.npz", []
 
