@@ -13,6 +13,7 @@ from ._network import StoredNetwork as StoredNetwork
 from ._network import load_networks as load_networks
 from ._network import save_networks as save_networks
 from ._provenance import provenance as provenance
+from ._vector import load_vector as load_vector
 
 __all__ = [
     "Connectome",
@@ -21,6 +22,7 @@ __all__ = [
     "load_checkpoint",
     "load_connectome",
     "load_networks",
+    "load_vector",
     "prepare_folder",
     "provenance",
     "save_checkpoint",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from rnngeo.files import load_connectome
+from rnngeo.files import load_connectome, load_vector
 from rnngeo.models import BinaryNetwork
 
 _MOST_UNITS = 5000  # the matrix is dense
@@ -59,26 +59,6 @@ def _numbers(values, name: str, where: str = "") -> np.ndarray:
     return values
 
 
-def _read_vector(path: Path) -> np.ndarray:
-    """Numbers of a `.npy`, or of a `.csv` or `.txt` parted by commas, blanks or lines."""
-    endings = (".npy", ".csv", ".txt")
-    if path.suffix.lower() not in endings:
-        raise ValueError(f"`bias` must be a file that ends in {', '.join(endings)}, got {path}.")
-    if not path.is_file():
-        raise ValueError(f"`bias` must name a file, got {str(path)!r}, which is not one.")
-    try:
-        if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
-            values = np.array([float(word) for word in words])
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"`bias` cannot be read from {path.name}: {error}.") from None
-    if not isinstance(values, np.ndarray):
-        raise ValueError(f"`bias` in {path.name} must be one array, got an archive.")
-    return values.ravel() if values.size == max(values.shape, default=0) else values
-
-
 def given_network(
     weights: str | Path | ArrayLike | BinaryNetwork,
     bias: str | Path | ArrayLike | None,
@@ -124,7 +104,7 @@ def given_network(
     vector = None
     if bias is not None:
         if isinstance(bias, str | Path):
-            vector = _numbers(_read_vector(Path(bias)), "bias", f" in {Path(bias).name}")
+            vector = _numbers(load_vector(bias, name="bias"), "bias", f" in {Path(bias).name}")
         else:
             vector = _numbers(bias, "bias")
         if vector.shape != (n,):

@@ -5,6 +5,7 @@ import enum
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from optax import projections
 
 from rnngeo._types import ScalarLike
 
@@ -15,15 +16,6 @@ class WeightLimit(enum.StrEnum):
     BOX = "box"
     ROW_L2 = "row-l2"
     ROW_L1 = "row-l1"
-
-
-def _onto_simplex_ball(row: Float[Array, " n_pre"], limit: ScalarLike) -> Float[Array, " n_pre"]:
-    """Nearest row whose moduli add up to the limit at most: all shrink by one threshold."""
-    size = jnp.sort(jnp.abs(row))[::-1]
-    excess = (jnp.cumsum(size) - limit) / jnp.arange(1, row.size + 1)
-    n_kept = jnp.sum(size > excess)  # the first ones
-    threshold = jnp.maximum(excess[jnp.maximum(n_kept, 1) - 1], 0.0)
-    return jnp.sign(row) * jnp.maximum(jnp.abs(row) - threshold, 0.0)
 
 
 def limit_weights(
@@ -43,19 +35,13 @@ def limit_weights(
 
     Cost: the entries, sorted within rows under `ROW_L1`.
 
-    Reference: the last by Duchi et al., ICML (2008), Fig. 1.
+    Reference: the last by Duchi et al., ICML (2008), Fig. 1; projections of optax.
     """
-    match constraint:
-        case WeightLimit.BOX:
-            return jnp.clip(weights, -limit, limit)
-        case WeightLimit.ROW_L2:
-            square = jnp.sum(weights**2, axis=1, keepdims=True)
-            is_beyond = square > jnp.square(limit)
-            return weights * jnp.where(
-                is_beyond, limit / jnp.sqrt(jnp.where(is_beyond, square, 1.0)), 1.0
-            )
-        case WeightLimit.ROW_L1:
-            return jax.vmap(lambda row: _onto_simplex_ball(row, limit))(weights)
+    if constraint == WeightLimit.BOX:
+        return jnp.clip(weights, -limit, limit)
+    is_l2 = constraint == WeightLimit.ROW_L2
+    project = projections.projection_l2_ball if is_l2 else projections.projection_l1_ball
+    return jax.vmap(lambda row: project(row, limit))(weights)
 
 
 def largest_row_sum(n_units: int, limit: float, constraint: WeightLimit) -> float:
