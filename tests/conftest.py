@@ -31,6 +31,16 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="no accelerator on this machine"))
 
 
+@pytest.fixture(autouse=True)
+def _compile_well(request):
+    """What computes for longer than it compiles is compiled as users compile it."""
+    is_quick = jax.config.jax_disable_most_optimizations
+    if "computes" in request.keywords:
+        jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", is_quick)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
     """Every compiled program holds memory maps, and a process may have 65 530 of them."""

@@ -1,12 +1,8 @@
 """Checks of values, made where the values are known."""
 
-import jax
 import numpy as np
 
-
-def is_concrete(*values) -> bool:
-    """Whether no value is traced, so that it can be compared and named in an error."""
-    return not any(isinstance(value, jax.core.Tracer) for value in values)
+from rnngeo.numerics import is_concrete
 
 
 def check_nonnegative(name: str, values) -> None:

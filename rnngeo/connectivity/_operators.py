@@ -14,7 +14,7 @@ def as_operator(
     `.mv` never multiplies them out.
 
     Args:
-        weights: Matrix, row = postsynaptic, or an operator.
+        weights: Matrix, row = postsynaptic (whole numbers become floating), or an operator.
 
     Returns:
         The operator.
@@ -25,6 +25,8 @@ def as_operator(
     if isinstance(weights, lx.AbstractLinearOperator):
         return weights
     weights = jnp.asarray(weights)
+    if not jnp.issubdtype(weights.dtype, jnp.inexact):
+        weights = weights.astype(float)
     if weights.ndim != 2:
         raise ValueError(f"`weights` must be a matrix, got shape {weights.shape}.")
     return lx.MatrixLinearOperator(weights)

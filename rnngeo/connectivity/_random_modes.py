@@ -7,8 +7,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rnngeo._types import Key
+from rnngeo.numerics import is_concrete
 
-from ._concrete import check_list, check_nonnegative, check_units, is_concrete
+from ._concrete import check_list, check_nonnegative, check_units
 from ._low_rank import low_rank
 from ._operators import as_operator
 

@@ -10,8 +10,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from rnngeo._types import ScalarLike
+from rnngeo.numerics import is_concrete
 
-from ._concrete import check_units, is_concrete
+from ._concrete import check_units
 
 # One row a unit; their sign maps run through 2, 4, 8, 16 and 30 states.
 _LONG_CYCLES = {

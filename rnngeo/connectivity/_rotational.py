@@ -7,8 +7,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rnngeo._types import Key, ScalarLike
+from rnngeo.numerics import is_concrete
 
-from ._concrete import check_list, check_nonnegative, check_units, is_concrete
+from ._concrete import check_list, check_nonnegative, check_units
 
 
 def orthogonal_bulk(n_units: int, gain: ScalarLike = 1.0, *, key: Key) -> lx.MatrixLinearOperator:

@@ -9,8 +9,9 @@ import lineax as lx
 from jaxtyping import Array, Bool, Float
 
 from rnngeo._types import Key, ScalarLike
+from rnngeo.numerics import is_concrete
 
-from ._concrete import check_units, is_concrete
+from ._concrete import check_units
 
 
 class Magnitude(enum.Enum):

@@ -7,8 +7,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from rnngeo._types import Scalar, ScalarLike
+from rnngeo.numerics import is_concrete
 
-from ._concrete import check_list, check_nonnegative, check_units, is_concrete
+from ._concrete import check_list, check_nonnegative, check_units
 from ._operators import as_operator
 
 

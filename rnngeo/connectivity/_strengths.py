@@ -9,9 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from rnngeo._types import ScalarLike
-from rnngeo.numerics import bracketed_root
+from rnngeo.numerics import bracketed_root, is_concrete
 
-from ._concrete import check_list, check_nonnegative, check_units, is_concrete
+from ._concrete import check_list, check_nonnegative, check_units
 
 Strengths = Float[Array, " n_modes"]
 STEEPEST = 64.0  # exponent of the power law from which a single mode is left

@@ -52,7 +52,7 @@ def euclidean_row_value(network: BinaryNetwork) -> Scalar:
     return _flux_of_fields(network, jnp.linalg.norm(network.weights.as_matrix(), axis=1))
 
 
-def weak_coupling_flux(rms_correlation: Scalar, n_units: int) -> Scalar:
+def weak_coupling_flux(rms_correlation: Float[Array, "*b"], n_units: int) -> Float[Array, "*b"]:
     r"""Flux at weak weights, $I = N^2 C^2/(2\ln 2)$, from the RMS correlation C one step apart.
 
     Args:

@@ -4,11 +4,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from rnngeo._types import Scalar
 from rnngeo.models import BinaryNetwork
+from rnngeo.numerics import is_concrete
 
 from ._states import LN2
 
@@ -85,7 +85,7 @@ def flux_bracket(
             f"`x` must hold states of {network.n_units} units, at least one, got shape {x.shape}."
         )
     for name, states in (("x", x), ("x_next", x_next)):
-        if not isinstance(states, Tracer) and not np.all(np.abs(np.asarray(states)) == 1):
+        if is_concrete(states) and not np.all(np.abs(np.asarray(states)) == 1):
             raise ValueError(f"`{name}` must hold states of -1 and 1, got others.")
     return _bracket(network, x, x_next)
 

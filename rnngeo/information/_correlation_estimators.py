@@ -76,10 +76,21 @@ def _window(network: BinaryNetwork, x: Array, is_plain: bool) -> tuple[Array, Ar
 
 @eqx.filter_jit
 def _estimate(network, xs, estimator) -> CorrelationEstimate:
-    is_plain = estimator is CorrelationEstimator.PLAIN
-    found, floor = jax.lax.map(lambda x: _window(network, x, is_plain), xs)
-    mean, error = mean_and_error(found)
-    square = jnp.mean(found**2, axis=(1, 2))
+    n_replicas, _, n_units = xs.shape
+
+    def add(moments, row):  # by Welford's rule: one matrix for all replicas
+        k, x = row
+        mean, scatter = moments
+        found, floor = _window(network, x, estimator is CorrelationEstimator.PLAIN)
+        change = found - mean
+        mean = mean + change / (k + 1)
+        return (mean, scatter + change * (found - mean)), (jnp.mean(found**2), floor)
+
+    zero = jnp.zeros((n_units, n_units), xs.dtype)
+    rows = (jnp.arange(n_replicas), xs)
+    (mean, scatter), (square, floor) = jax.lax.scan(add, (zero, zero), rows)
+    n_free = n_replicas * (n_replicas - 1)
+    error = jnp.sqrt(scatter / n_free) if n_free else jnp.full_like(mean, jnp.nan)
     clean, clean_error = mean_and_error(square - floor)
     rms = jnp.sqrt(jnp.maximum(clean, 0.0))
     return CorrelationEstimate(
@@ -116,7 +127,7 @@ def estimate_correlations(
     Raises:
         ValueError: Another shape, states other than -1 and 1, or fewer than 2 transitions.
 
-    Cost: $2 N^2$ operations a transition.
+    Cost: $2 N^2$ operations a transition; $N^2$ numbers, whatever the number of replicas.
 
     Reference: derived here; correlations as in Metzner et al., Neural Comput. 36, 351 (2024).
     """

@@ -46,7 +46,8 @@ def information_flux(
     weights of width $10^{-3}$ carry $5\cdot 10^{-6}$ bits and are off by up to $10^{-6}$.
 
     The flux, and all else, is an ordinary differentiable function of weights, bias and noise, in
-    reverse mode: `eqx.filter_grad(lambda network: information_flux(network).flux)(network)`.
+    reverse mode: `eqx.filter_grad(lambda network: information_flux(network).flux)(network)`. Second
+    derivatives need `Elimination`, the default of small networks.
     For many networks `jax.lax.map` over their weights, in batches of a hundred (`batch_size=128`)
     whose matrices stay in the cache: half the time of one `vmap` over thousands.
 

@@ -3,7 +3,6 @@
 import math
 
 import jax.numpy as jnp
-from jax.scipy.special import entr, xlogy
 from jaxtyping import Array, Float, Int
 
 LN2 = math.log(2.0)
@@ -38,9 +37,15 @@ def state_index(x: Float[Array, "*b n_units"]) -> Int[Array, "*b"]:
     return jnp.sum(digits << jnp.arange(x.shape[-1])[::-1], axis=-1)
 
 
+def _log(p: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Logarithm that is finite at zero, as is its derivative: there $p \\ln p$ and what a step of
+    the law adds to it are zero."""
+    return jnp.log(jnp.maximum(p, jnp.finfo(p.dtype).tiny))
+
+
 def entropy(law: Float[Array, " state"]) -> Float[Array, ""]:
     r"""Entropy $-\sum_k p_k \log_2 p_k$ in bits; zeros count nothing."""
-    return jnp.sum(entr(law)) / LN2
+    return -jnp.sum(law * _log(law)) / LN2
 
 
 def binary_entropy(p: Float[Array, "*b"], q: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -49,4 +54,4 @@ def binary_entropy(p: Float[Array, "*b"], q: Float[Array, "*b"]) -> Float[Array,
     The smaller one carries the digits, so both are asked for.
     """
     small = jnp.where(p <= q, p, q)
-    return -(xlogy(small, small) + (1.0 - small) * jnp.log1p(-small)) / LN2
+    return -(small * _log(small) + (1.0 - small) * jnp.log1p(-small)) / LN2

@@ -18,7 +18,7 @@ from ._chain import StateChain, state_chain
 from ._elimination import eliminate, law_from_factors, potential_from_factors
 from ._states import states_at
 
-MOST_ELIMINATED = 2**13  # states; their matrix has half a gigabyte in float64
+MOST_ELIMINATED = 2**13  # states; their matrices have two gigabytes in float64
 _ELIMINATED = 2**11  # by default
 _MOST_UNITS = 24
 _EARLY_STEPS = 8  # from the uniform law, before the most probable state is picked
@@ -115,15 +115,15 @@ class Elimination(AbstractStationaryMethod):
     $2 n^3 \epsilon_{min} \max_x t(x)$, with the mean times t to reach a frequent state, which is
     therefore kept for last.
 
-    Cost: $4^N$ numbers and $8^N$ operations; a quarter and an eighth without bias.
+    Cost: $4\cdot 4^N$ numbers and $8^N$ operations; a quarter and an eighth without bias.
     """
 
     def check(self, n_units: int, is_folded: bool) -> None:
         n_states = 2 ** (n_units - is_folded)
         if n_states > MOST_ELIMINATED:
             raise ValueError(
-                f"`method` Elimination stores a matrix of {n_states:.3g} states, "
-                f"{8.0 * n_states**2 / 2**30:.3g} GiB, and takes at most {MOST_ELIMINATED}. "
+                f"`method` Elimination stores four matrices of {n_states:.3g} states, "
+                f"{32.0 * n_states**2 / 2**30:.3g} GiB, and takes at most {MOST_ELIMINATED}. "
                 f"`Krylov()` would do, with {2.0 * 4**n_units:.2g} operations a step and no matrix."
             )
 

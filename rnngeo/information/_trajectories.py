@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from rnngeo.models import BinaryNetwork
+from rnngeo.numerics import is_concrete
 
 
 def as_replicas(
@@ -21,7 +21,7 @@ def as_replicas(
         raise ValueError(f"`xs` must hold at least 3 states in time, got {xs.shape[-2]}.")
     if xs.ndim == 3 and xs.shape[0] < 1:
         raise ValueError("`xs` must hold at least one replica, got none.")
-    if not isinstance(xs, Tracer) and not np.all(np.abs(np.asarray(xs)) == 1):
+    if is_concrete(xs) and not np.all(np.abs(np.asarray(xs)) == 1):
         raise ValueError(
             "`xs` must hold states of -1 and 1, got others; z in {0, 1} is x = 2 z - 1, with "
             "the network from `BinaryNetwork.from_zero_one`."

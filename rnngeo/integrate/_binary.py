@@ -10,12 +10,13 @@ from jaxtyping import Array, Float
 
 from rnngeo._types import Key
 from rnngeo.models import BinaryNetwork
+from rnngeo.numerics import is_concrete
 
-from ._inputs import as_state, is_concrete
+from ._inputs import as_state
 
 
 @eqx.filter_jit
-def _run(network: BinaryNetwork, x0: Array, n_steps: int, n_burn: int, key: Key) -> Array:
+def _run(network: BinaryNetwork, x0: Array, n_steps: int, n_burn: Array, key: Key) -> Array:
     follow = lambda x, t: network.sample(x, key=jr.fold_in(key, t))
     x = jax.lax.fori_loop(0, n_burn, lambda t, x: follow(x, t), x0)
 
@@ -71,4 +72,4 @@ def simulate_binary(
         n_bad = int(np.sum(np.abs(np.asarray(start)) != 1))
         if n_bad:
             raise ValueError(f"`x0` must hold -1 and 1, got {n_bad} other entries of {start.size}.")
-    return _run(network, start, n_steps, n_burn, key)
+    return _run(network, start, n_steps, jnp.asarray(n_burn), key)

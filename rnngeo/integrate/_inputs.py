@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from rnngeo._types import State, Time
 from rnngeo.models import AbstractFlow, AbstractMap, AbstractNetwork
+from rnngeo.numerics import is_concrete
 
 Input = Array | Callable[[Time], Array]
 
@@ -87,11 +87,6 @@ def check_network(network: AbstractNetwork) -> None:
         raise ValueError(
             f"`network` must be an AbstractFlow or an AbstractMap, got {type(network).__name__}."
         )
-
-
-def is_concrete(*values) -> bool:
-    """Whether Python may look at these numbers (they are not traced)."""
-    return not any(isinstance(v, Tracer) for v in values)
 
 
 def check_times(t0, t1, dt=None) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree
 from rnngeo._results import RESULTS
 from rnngeo._types import Key, ScalarLike, State
 from rnngeo.models import AbstractMap, AbstractNetwork
+from rnngeo.numerics import is_concrete
 
 from ._inputs import (
     Input,
@@ -22,7 +23,6 @@ from ._inputs import (
     as_state,
     check_network,
     check_times,
-    is_concrete,
     path_controller,
 )
 

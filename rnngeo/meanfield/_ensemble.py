@@ -1,16 +1,12 @@
 """The statistics of bulk, feedback and input that the mean-field theory needs."""
 
 import equinox as eqx
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from rnngeo._types import Nonlinearity, ScalarLike
-
-
-def _is_concrete(*values) -> bool:
-    return not any(isinstance(value, jax.core.Tracer) for value in values)
+from rnngeo.numerics import is_concrete
 
 
 class FeedbackEnsemble(eqx.Module):
@@ -61,7 +57,7 @@ class FeedbackEnsemble(eqx.Module):
     def __check_init__(self):
         for name in ("gain", "feedback_std", "input_std", "shared_weight"):
             value = getattr(self, name)
-            if not _is_concrete(value):
+            if not is_concrete(value):
                 continue
             value = np.asarray(value)
             if not np.all(np.isfinite(value)):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from rnngeo._types import Nonlinearity
+from rnngeo.numerics import is_concrete
 
 from ._laplace import circle, shifted_transforms, transforms
 from ._single_site import SingleSite, single_site
@@ -85,7 +86,7 @@ def _checked(name: str, value: ArrayLike, like: Array, lower: float, upper: floa
     """The value, refused out of range where it is known, NaN out of range where it is traced."""
     value = jnp.asarray(value, jnp.result_type(like, value))
     is_inside = (value >= lower) & (value <= upper)
-    if not isinstance(is_inside, jax.core.Tracer) and not bool(jnp.all(is_inside)):
+    if is_concrete(is_inside) and not bool(jnp.all(is_inside)):
         raise ValueError(f"`{name}` must lie between {lower:g} and {upper:g}, got {value}.")
     return jnp.where(is_inside, value, jnp.nan)
 

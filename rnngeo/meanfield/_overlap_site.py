@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from rnngeo._results import RESULTS, Solution
 from rnngeo._types import Key, Nonlinearity
-from rnngeo.numerics import derivative
+from rnngeo.numerics import derivative, is_concrete
 
 from ._anderson import anderson_step, empty_memory
 from ._pair_integrals import frequency_grid, integrated_four_point
@@ -275,7 +275,7 @@ def sampled_site(
     result = RESULTS.where(has_converged, RESULTS.successful, RESULTS.not_converged)
     finite = jnp.isfinite(last) | site.is_quiescent
     result = RESULTS.where(finite, result, RESULTS.trajectory_diverged)
-    if throw and not isinstance(last, jax.core.Tracer) and not bool(has_converged):
+    if throw and is_concrete(last) and not bool(has_converged):
         raise RuntimeError(_explain(site, last, n_steps))
     return Solution(site, result, {"num_steps": n_steps, "history": history})
 

@@ -5,8 +5,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rnngeo._types import ScalarLike
+from rnngeo.numerics import is_concrete
 
-from ._ensemble import FeedbackEnsemble, _is_concrete
+from ._ensemble import FeedbackEnsemble
 from ._open_loop import mean_slope, open_loop_variance, promote, slope_difference
 
 
@@ -48,7 +49,7 @@ def has_readout(a_m: Array, a_I: Array, target: Array) -> Bool[Array, ""]:
 
 def check_readout(a_m, a_I, target) -> None:
     """Raise for concrete numbers that allow no calibrated readout."""
-    if not _is_concrete(a_m, a_I, target):
+    if not is_concrete(a_m, a_I, target):
         return
     if not np.all(has_readout(*(jnp.asarray(a) for a in (a_m, a_I, target)))):
         raise ValueError(

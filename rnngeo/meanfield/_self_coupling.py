@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from rnngeo._types import Nonlinearity, Scalar, ScalarLike
-from rnngeo.numerics import bracketed_root
+from rnngeo.numerics import bracketed_root, is_concrete
 
 from ._site_averages import slope_at_zero
 from ._structured import list_weights, overlap_four_point, partially_symmetric_four_point
@@ -76,7 +76,7 @@ class OverlappingModes(AbstractSelfCoupling):
                 f"{d.shape} and {rho.shape}."
             )
         weights = self._weights
-        if any(isinstance(a, jax.core.Tracer) for a in (d, rho, weights)):
+        if not is_concrete(d, rho, weights):
             return
         if not bool(jnp.all(jnp.abs(rho) <= 1.0)):
             raise ValueError(
@@ -144,7 +144,7 @@ class PartialSymmetry(AbstractSelfCoupling):
 
     def __check_init__(self):
         rho = self.symmetry
-        if not isinstance(rho, jax.core.Tracer) and not bool(jnp.abs(rho) <= 1.0):
+        if is_concrete(rho) and not bool(jnp.abs(rho) <= 1.0):
             raise ValueError(f"`symmetry` must lie between -1 and 1, got {rho}.")
 
     def feedback(self, response: Response) -> Response:
@@ -188,7 +188,7 @@ def overlap_profile(
     if d.ndim != 1 or d.size < 2:
         raise ValueError(f"`strengths` must list at least two modes, got shape {d.shape}.")
     gamma = jnp.asarray(amplitude, d.dtype)
-    if not isinstance(gamma, jax.core.Tracer) and not bool(jnp.abs(gamma) <= 1.0):
+    if is_concrete(gamma) and not bool(jnp.abs(gamma) <= 1.0):
         raise ValueError(f"`amplitude` must lie between -1 and 1, got {amplitude}.")
     place = jnp.arange(1, d.size + 1, dtype=d.dtype) / d.size
     shape = lambda u: jnp.tanh(0.5 * SHARPNESS * (u - place))

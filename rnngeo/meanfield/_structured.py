@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from rnngeo._types import ScalarLike
+from rnngeo.numerics import is_concrete
 
 
 class ObservedSpectra(NamedTuple):
@@ -26,7 +27,7 @@ class ObservedSpectra(NamedTuple):
 def _inverse_rank(value: ArrayLike) -> Array:
     value = jnp.asarray(value) * 1.0
     is_inside = value >= -1.0
-    if not isinstance(is_inside, jax.core.Tracer) and not bool(jnp.all(is_inside)):
+    if is_concrete(is_inside) and not bool(jnp.all(is_inside)):
         raise ValueError(f"`inverse_effective_rank` must be at least -1, got {value}.")
     return jnp.where(is_inside, value, jnp.nan)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from rnngeo._types import Key, ScalarLike, State
 from rnngeo.connectivity import as_operator
-from rnngeo.numerics import noisy_logistic
+from rnngeo.numerics import is_concrete, noisy_logistic
 
 from ._base import AbstractNetwork
 
@@ -32,7 +32,8 @@ class BinaryNetwork(AbstractNetwork):
         noise_std: r, standard deviation of independent Gaussian input, or `None` for none.
 
     Raises:
-        ValueError: Weights that are not square, or a bias of another shape.
+        ValueError: Weights that are not square, a bias of another shape, numbers that are not
+            finite, or negative noise.
 
     Reference: Metzner et al., Neural Comput. 36, 351 (2024).
     """
@@ -47,8 +48,12 @@ class BinaryNetwork(AbstractNetwork):
             raise ValueError(f"`weights` must be square, got shape ({n_post}, {n_pre}).")
         if self.bias is not None and self.bias.shape != (n_post,):
             raise ValueError(f"`bias` must have shape ({n_post},), got shape {self.bias.shape}.")
+        for name in ("weights", "bias", "noise_std"):
+            for value in jax.tree.leaves(eqx.filter(getattr(self, name), eqx.is_array)):
+                if is_concrete(value) and not np.isfinite(np.asarray(value)).all():
+                    raise ValueError(f"`{name}` must be finite, got NaN or infinity.")
         r = self.noise_std
-        if r is not None and not isinstance(r, jax.core.Tracer) and not bool(np.asarray(r) >= 0):
+        if r is not None and is_concrete(r) and not bool(np.asarray(r) >= 0):
             raise ValueError(f"`noise_std` must not be negative, got {r}.")
 
     @classmethod

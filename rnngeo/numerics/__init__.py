@@ -1,5 +1,6 @@
 """Numbers without neurons: Gaussian averages, scalar roots, tolerances, intervals."""
 
+from ._concrete import is_concrete as is_concrete
 from ._elementwise import derivative as derivative
 from ._elementwise import product as product
 from ._gaussian import bivariate_average as bivariate_average
@@ -22,6 +23,7 @@ __all__ = [
     "find_device",
     "find_roots",
     "gaussian_average",
+    "is_concrete",
     "noisy_logistic",
     "product",
     "tolerances",

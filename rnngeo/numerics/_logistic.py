@@ -1,5 +1,7 @@
 """The logistic function behind Gaussian noise."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +11,25 @@ from jaxtyping import Array, Float
 from rnngeo._types import ScalarLike
 
 _EDGE = 1.0  # noise of this standard deviation: below, average over the noise
-_NORMAL = np.linspace(-9.0, 9.0, 321)
-_NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2) / np.exp(-0.5 * _NORMAL**2).sum()
-_LOGISTIC = np.linspace(-40.0, 40.0, 161)
+_AT_ONCE = 16  # places of a rule
+_NORMAL = np.linspace(-9.0, 9.0, 96)
+_NORMAL_WEIGHTS = np.exp(-0.5 * _NORMAL**2)
+_LOGISTIC = np.linspace(-80.0, 80.0, 320)
 _LOGISTIC_WEIGHTS = 0.25 / np.cosh(0.5 * _LOGISTIC) ** 2
-_LOGISTIC_WEIGHTS /= _LOGISTIC_WEIGHTS.sum()
+
+
+def _average(function: Callable[[Array], Array], places, weights, u: Array) -> Array:
+    """Weighted mean over places, a few at once; a derivative goes through them again."""
+
+    @jax.checkpoint
+    def add(total, some):
+        place, weight = some
+        values = function(place)
+        return total + jnp.matmul(values, weight, precision=jax.lax.Precision.HIGHEST), None
+
+    rows = lambda values: jnp.asarray(values, u.dtype).reshape(-1, _AT_ONCE)
+    some = (rows(places), rows(weights / weights.sum()))
+    return jax.lax.scan(add, jnp.zeros_like(u), some)[0]
 
 
 def noisy_logistic(u: Float[Array, "*b"], noise_std: ScalarLike) -> Float[Array, "*b"]:
@@ -29,21 +45,22 @@ def noisy_logistic(u: Float[Array, "*b"], noise_std: ScalarLike) -> Float[Array,
         noise_std: $r \ge 0$.
 
     Returns:
-        q, between 0 and 1; $q(-u) = 1 - q(u)$. Good to about 1e-14, differentiable.
+        q, between 0 and 1; $q(-u) = 1 - q(u)$. Good to a relative 1e-13, differentiable.
 
-    Cost: 321 values of the logistic and 161 of the normal distribution for each field.
+    Cost: 96 values of the logistic and 320 of the normal distribution for each field, 16 at once in
+    memory.
 
     Reference: derived here.
     """
     r = jnp.asarray(noise_std, u.dtype)
-    array = lambda values: jnp.asarray(values, u.dtype)
     is_small = r <= _EDGE
     small, large = jnp.where(is_small, r, _EDGE), jnp.where(is_small, _EDGE, r)
-    dot = lambda a, b: jnp.matmul(a, array(b), precision=jax.lax.Precision.HIGHEST)
-    over_noise = dot(jax.nn.sigmoid(u[..., None] + small * array(_NORMAL)), _NORMAL_WEIGHTS)
+    noisy = lambda eta: jax.nn.sigmoid(u[..., None] + small * eta)
+    over_noise = _average(noisy, _NORMAL, _NORMAL_WEIGHTS, u)
     middle = 0.5 * large**2
     is_far = u < -middle
     field = jnp.where(is_far, -u - 2.0 * middle, u)
-    over_logistic = dot(ndtr((field[..., None] - array(_LOGISTIC)) / large), _LOGISTIC_WEIGHTS)
+    normal = lambda y: ndtr((field[..., None] - y) / large)
+    over_logistic = _average(normal, _LOGISTIC, _LOGISTIC_WEIGHTS, u)
     over_logistic = over_logistic * jnp.exp(jnp.where(is_far, u + middle, 0.0))
     return jnp.where(is_small, over_noise, over_logistic)

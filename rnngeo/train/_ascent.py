@@ -24,7 +24,8 @@ def ascend(
     r"""Projected gradient ascent with Adam's steps, their size falling like a cosine to zero.
 
     The best matrix on the way is kept, so without moving steps the end is never below the start.
-    For many starts `vmap` over `weights`.
+    Where the objective has no gradient (no stationary law was found) a step goes on as the last
+    ones did. For many starts `vmap` over `weights`.
 
     Args:
         objective: Function of the matrix and the number of the step, differentiable.

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from rnngeo._progress import Progress, silent
 from rnngeo._types import Key, Scalar
+from rnngeo.files import provenance
 from rnngeo.information import attractor_cycles, binary_entropy, information_flux
 from rnngeo.models import BinaryNetwork
 
@@ -188,17 +189,18 @@ def _evolved(aim, project, search, n_generations, settings, keys, progress, keep
     """All generations, in chunks."""
     mutation, n_children, is_moving = settings
     n_restarts, _, n_units, _ = search.population.weights.shape
-    chunk = _n_at_once(n_restarts * n_children, n_units, _CHUNK)
+    most = _n_at_once(n_restarts * n_children, n_units, _CHUNK)
     done = int(search.population.generation[0])
+    left = n_generations - done
+    chunk = next(n for n in range(most, 0, -1) if left % n == 0)  # compiled once
     progress("generations", done, n_generations)
     while done < n_generations:
-        n = min(chunk, n_generations - done)
         population, best = _advance(
-            aim, project, search.population, mutation, n_children, n, is_moving, keys
+            aim, project, search.population, mutation, n_children, chunk, is_moving, keys
         )
-        history = search.history.at[:, done : done + n].set(best)
+        history = search.history.at[:, done : done + chunk].set(best)
         search = search._replace(population=population, history=history)
-        done += n
+        done += chunk
         keeper.keep(search, done == n_generations)
         progress("generations", done, n_generations)
     return search
@@ -333,9 +335,10 @@ def maximize_flux(
     climbed = jnp.full((n_restarts * n_starts, n_units, n_units), jnp.nan)
     stamp = {"key": jr.key_data(key).tolist(), "limit": limit, "constraint": str(constraint),
              "n_units": n_units, "start_std": start_std, "step": step, "is_joint": is_joint,
-             "is_annealed": is_annealed, "mutation": repr(jax.tree.map(np.asarray, mutation)),
-             **counts}  # fmt: skip
-    keeper = Keeper(checkpoint, stamp)
+             "is_annealed": is_annealed, **counts,
+             "mutation": [np.asarray(value).tolist() for value in jax.tree.leaves(mutation)],
+             }  # fmt: skip
+    keeper = Keeper(checkpoint, provenance(stamp))
     search = keeper.restore(Search(founders, history, climbed, jnp.asarray(0)))
     settings = (mutation, n_children, is_evolving)
     search = _evolved(aim, project, search, n_generations, settings, keys[:, 1], progress, keeper)

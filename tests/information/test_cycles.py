@@ -318,7 +318,10 @@ def test_balance_decides_between_rest_and_oscillation(key):
     ("call", "message"),
     [
         (lambda: attractor_cycles(BinaryNetwork(np.eye(2)), tie=0), "`tie` must be 1 or -1"),
-        (lambda: attractor_cycles(BinaryNetwork(np.full((2, 2), np.nan))), "`network` must have"),
+        (
+            lambda: attractor_cycles(BinaryNetwork(np.full((2, 2), np.nan))),
+            "`weights` must be finite",
+        ),
         (lambda: attractor_cycles(BinaryNetwork(np.eye(29))), "`network` has 29 units"),
         (lambda: rooks_cycles([0, 0], [1, 1]), "`permutation` must hold"),
         (lambda: rooks_cycles([1, 0], [1, 1, 1]), "`signs` must hold 2 numbers"),

@@ -270,6 +270,7 @@ def test_quiescent_network_has_no_numbers():
     assert np.all(np.isnan(site.responses))
 
 
+@pytest.mark.computes
 def test_condensation_is_named():
     coupling = overlapping(0.9, ratio=0.3)
     with pytest.raises(RuntimeError, match="condense.*loop gain"):

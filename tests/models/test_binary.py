@@ -15,6 +15,7 @@ from scipy.special import expit
 from rnngeo.connectivity import rooks
 from rnngeo.information import information_flux, state_table
 from rnngeo.models import BinaryNetwork
+from rnngeo.numerics import noisy_logistic
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/information_flux.json").read_text())
 MATRICES = {name: np.array(case["W"], float) for name, case in GOLDEN["matrices"]["items"].items()}
@@ -58,6 +59,12 @@ def test_units_of_zero_and_one(case):
     assert abs(_flux(BinaryNetwork(w)) - case["I"]) > 0.1
 
 
+def test_whole_numbers_are_numbers():
+    network = BinaryNetwork(np.array(GOLDEN["matrices"]["items"]["K5"]["W"], int))
+    assert network.weights.as_matrix().dtype == jnp.ones(()).dtype
+    assert _flux(network) == pytest.approx(GOLDEN["matrices"]["items"]["K5"]["I"], abs=1e-10)
+
+
 def test_zero_one_bias_and_noise_are_kept():
     w, b = MATRICES["C2"], np.array([0.5, -1.0])
     network = BinaryNetwork.from_zero_one(w, b, 0.7)
@@ -68,21 +75,32 @@ def test_zero_one_bias_and_noise_are_kept():
 
 
 def test_noise_blurs_the_response():
-    """Against the table and adaptive quadrature, with small and large noise."""
-    u = jnp.array([-30.0, -3.0, 0.0, 0.2, 10.0, -45.0, -60.0])
-    for r in (0.5, 1.0, 1.5, 2.0, 3.0, 10.0):
-        network = BinaryNetwork(np.zeros((5, 5)), noise_std=r)
+    """Against the table and adaptive quadrature, with small and large noise, to its far tails."""
+    for r in (0.5, 1.0, 1.5, 2.0, 3.0, 10.0, 30.0):
+        tail = -(r**2) / 2
+        u = jnp.array([-30.0, -3.0, 0.0, 0.2, 10.0, -45.0, -60.0, tail + 1, tail + 9, tail - 9])
+        network = BinaryNetwork(np.zeros((10, 10)), noise_std=r)
         value = np.asarray(network.response(u))
         for k, field in enumerate(np.asarray(u)):
             blurred = lambda eta: expit(field + r * eta) * np.exp(-(eta**2) / 2)  # noqa: B023
             points = sorted({0.0, float(r), *([-field / r] if abs(field / r) < 20 else [])})
-            integral = quad(blurred, -20, 20, points=points, epsabs=0, epsrel=1e-11, limit=400)[0]
+            ends = -20, r + 20
+            integral = quad(blurred, *ends, points=points, epsabs=0, epsrel=1e-11, limit=400)[0]
             assert value[k] == pytest.approx(integral / np.sqrt(2 * np.pi), rel=1e-9, abs=0)
         np.testing.assert_allclose(value + network.response(-u), 1.0, rtol=1e-13)
         if f"{r:g}" in GOLDEN["noise"]["q_r_at_u10"]:
             assert value[4] == pytest.approx(GOLDEN["noise"]["q_r_at_u10"][f"{r:g}"], abs=1e-8)
-    none = BinaryNetwork(np.zeros((5, 5)), noise_std=0.0).response(u)
+    none = BinaryNetwork(np.zeros((10, 10)), noise_std=0.0).response(u)
     np.testing.assert_allclose(none, 1 / (1 + np.exp(-np.asarray(u))), rtol=1e-12)
+
+
+def test_noise_needs_no_table_of_its_places():
+    """A field asks for 416 places, and its derivative again; they must not be held at once."""
+    u = jnp.zeros(10_000)
+    response = lambda u: noisy_logistic(u, 2.0)
+    for function in (response, jax.grad(lambda u: jnp.sum(response(u)))):
+        memory = jax.jit(function).lower(u).compile().memory_analysis()
+        assert memory is None or memory.temp_size_in_bytes < 200 * u.nbytes
 
 
 def test_noise_has_its_derivative_everywhere():
@@ -135,8 +153,10 @@ def test_samples_follow_the_mean_update(key):
         (lambda: BinaryNetwork(np.ones((2, 3))), r"`weights` must be square, got shape \(2, 3\)"),
         (lambda: BinaryNetwork(np.ones(4)), "`weights` must be a matrix"),
         (lambda: BinaryNetwork(np.eye(2), bias=np.ones(3)), r"`bias` must have shape \(2,\)"),
+        (lambda: BinaryNetwork(np.full((2, 2), np.nan)), "`weights` must be finite"),
+        (lambda: BinaryNetwork(np.eye(2), bias=np.array([0, np.inf])), "`bias` must be finite"),
         (lambda: BinaryNetwork(np.eye(2), noise_std=-1.0), "`noise_std` must not be negative"),
-        (lambda: BinaryNetwork(np.eye(2), noise_std=np.nan), "`noise_std` must not be negative"),
+        (lambda: BinaryNetwork(np.eye(2), noise_std=np.nan), "`noise_std` must be finite"),
     ],
 )
 def test_bad_input_is_named(build, message):

@@ -30,6 +30,7 @@ from .._claims import Claim, reachable
 from ._setting import critical_ratio_at, ensemble_at
 
 REFERENCE = "independent program"
+LEAST_SQUARES_MAP = (33, 150)  # shared weights and targets of E4's second picture
 _DIGITS = 1e-6
 _NAMES = ("1S: target alone", "3U: target unstable", "3S: target and a spurious output")
 
@@ -166,7 +167,8 @@ def run_e4(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
                   table[gain, rho], float(found), reachable(1e-4 if exact else 1e-5), REFERENCE)
         )  # fmt: skip
     progress("where least squares turns bistable", len(cells), len(cells))
-    weights, targets = np.linspace(0.0, 0.995, 33), np.linspace(-3.0, 3.0, 150)
+    n_weights, n_targets = LEAST_SQUARES_MAP
+    weights, targets = np.linspace(0.0, 0.995, n_weights), np.linspace(-3.0, 3.0, n_targets)
     phases = _least_squares_phases(0.3, weights, targets, progress)
     edge = [float(least_squares_bistability_target(ensemble_at(0.3, w), exact=False))
             for w in weights[::2]]  # fmt: skip
