@@ -38,9 +38,13 @@ def protect_negative_numbers(argv: Sequence[str]) -> list[str]:
     return [protect(word) for word in argv]
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+_BOTH, _DOUBLE = "default float64", "float64 alone: float32 is refused"
+
+
+def _common(parser: argparse.ArgumentParser, precision: str = _BOTH) -> None:
     group = parser.add_argument_group("computation and output")
-    group.add_argument("--precision", choices=("float32", "float64"), default="float64")
+    group.add_argument("--precision", choices=("float32", "float64"), default="float64",
+                       help=f"of all numbers ({precision})")  # fmt: skip
     group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, ... (default: JAX's)")
     group.add_argument("--json", metavar="FILE", help="write the result as JSON; - for stdout")
 
@@ -212,7 +216,7 @@ def _flux(commands) -> None:
                         help="seed of random networks and samples (default 0)")  # fmt: skip
     parser.add_argument("--out", metavar="FOLDER", default="rnngeo-flux",
                         help="where the results go (default ./rnngeo-flux)")  # fmt: skip
-    _common(parser)
+    _common(parser, "default float64; float32 refuses strong weights")
 
 
 def _maximize_flux(commands) -> None:
@@ -239,23 +243,23 @@ def _maximize_flux(commands) -> None:
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed (default 0)")
     parser.add_argument("--out", metavar="FOLDER", default="rnngeo-maximize-flux",
                         help="where the results go (default ./rnngeo-maximize-flux)")  # fmt: skip
-    _common(parser)
+    _common(parser, _DOUBLE)
 
 
 def _reproduce(commands) -> None:
     parser = commands.add_parser("reproduce", help="what a paper claims, and whether it holds here")
     papers = parser.add_subparsers(dest="paper", required=True, metavar="PAPER")
-    for name, text, first in (
-        ("feedback-networks", "Mastrogiuseppe & Ostojic 2019, experiments E1 to E10", "E1"),
-        ("random-modes", "Clark et al. 2023 and 2025, dimension of activity", "FIG"),
-        ("information-flux", "Metzner et al. 2024, experiments E1 to E12", "E1"),
+    for name, text, first, precision in (
+        ("feedback-networks", "Mastrogiuseppe & Ostojic 2019, experiments E1 to E10", "E1", _BOTH),
+        ("random-modes", "Clark et al. 2023 and 2025, dimension of activity", "FIG", _BOTH),
+        ("information-flux", "Metzner et al. 2024, experiments E1 to E12", "E1", _DOUBLE),
     ):
         paper = papers.add_parser(name, help=text)
         paper.add_argument("experiments", nargs="*", metavar=first, help="which (default all)")
         paper.add_argument("--seed", type=int, metavar="S", default=0)
         paper.add_argument("--out", metavar="FOLDER", default=f"rnngeo-{name}",
                            help=f"where figures go (default ./rnngeo-{name})")  # fmt: skip
-        _common(paper)
+        _common(paper, precision)
 
 
 def build_parser() -> Parser:

@@ -13,6 +13,7 @@ PAPERS = {
     "random-modes": random_modes.EXPERIMENTS,
     "information-flux": information_flux.EXPERIMENTS,
 }
+_DOUBLE_ONLY = "information-flux"
 
 
 def reproduce(
@@ -35,7 +36,7 @@ def reproduce(
         paper: "feedback-networks", "random-modes" or "information-flux".
         experiments: Names, such as "E1" or "PRX4"; default all.
         precision: "float32" or "float64"; theory is then compared to the digits it can have.
-            "information-flux" computes in float64 in any case: exact fluxes need it.
+            Float32 is refused for "information-flux": exact fluxes need float64.
         device: Name of a device; default JAX's.
         progress: Called along the way; the stage begins with the name of the experiment.
         seed: Seed of the networks and starts; each experiment has a key of its own, so that it does
@@ -47,7 +48,8 @@ def reproduce(
         `Reproduction`.
 
     Raises:
-        ValueError: An unknown paper or experiment, or a bad argument; the message names it.
+        ValueError: An unknown paper or experiment, or a bad argument, such as a precision that the
+            paper's numbers cannot be had in; the message names it.
 
     Cost: some minutes on two CPU cores for all experiments of a paper, seconds for those of theory.
 
@@ -62,6 +64,11 @@ def reproduce(
     for name in experiments or ():
         if name not in known:
             raise ValueError(f"`experiments` must be some of {', '.join(known)}, got {name!r}.")
+    if paper == _DOUBLE_ONLY and precision == "float32":
+        raise ValueError(
+            f"`precision` must be float64 for {paper}, got float32: strong weights lose their "
+            "stationary law there."
+        )
     return run_experiments(
         [e for e in chosen if experiments is None or e.name in experiments],
         precision=precision,

@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 
+from rnngeo.information import weak_coupling_flux
+
 from ._axes import CYCLE, QUIET, STABLE, THEORY, UNSTABLE, axes_or_new
 
 _TERMS = (STABLE, CYCLE[4], UNSTABLE)
+
+
+def _two_digits(w: float) -> str:
+    """At least two digits, and no exponent where the integer is as short."""
+    return f"{w:.0f}" if 99.5 <= abs(w) < 99999.5 else f"{w:.2g}"
 
 
 def plot_weights(
@@ -46,7 +54,7 @@ def plot_weights(
     n = len(weights)
     if n <= 8:
         for (row, column), w in np.ndenumerate(weights):
-            shown = "0" if abs(w) < 5e-3 * limit else f"{w:.2g}"
+            shown = "0" if abs(w) < 5e-3 * limit else _two_digits(w)
             color = "white" if abs(w) > 0.6 * limit else "#555555"
             ax.text(column, row, shown, ha="center", va="center", fontsize=8, color=color)
     if names is not None or n <= 12:
@@ -130,8 +138,9 @@ def plot_flux_correlation(
     points = ax.scatter(correlation.ravel(), flux.ravel(), c=color.ravel(), norm=norm,
                         cmap="viridis", s=9, alpha=0.65, linewidths=0)  # fmt: skip
     top = 1.12 * float(np.nanmax(flux, initial=1e-12))
-    c = np.linspace(0, np.sqrt(2 * np.log(2) * top) / n_units, 200)
-    ax.plot(c, n_units**2 * c**2 / (2 * np.log(2)), color=THEORY, lw=1.3,
+    full = float(weak_coupling_flux(jnp.ones(()), n_units))
+    c = np.linspace(0, np.sqrt(top / full), 200)
+    ax.plot(c, full * c**2, color=THEORY, lw=1.3,
             label=r"weak weights, $N^2 C^2 / (2 \ln 2)$")  # fmt: skip
     figure = ax.get_figure(root=True)
     assert figure is not None  # axes belong to a figure from birth

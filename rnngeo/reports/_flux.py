@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import ArrayLike
@@ -29,6 +30,7 @@ from rnngeo.numerics import computing
 from ._flux_input import GivenNetwork, Units, given_network
 from ._flux_report import FluxReport, SignMap
 from ._flux_sampling import Sampling, sample_flux
+from ._words import counted
 
 _MOST_EXACT = 16  # units
 _NUMBERS = ("entropy", "divergence", "flux", "correlation", "correlation_lag0",
@@ -57,28 +59,44 @@ def _words(method: AbstractStationaryMethod) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(method).__name__).lower()
 
 
+def _unknown(flux: Flux, gradient: tuple | None) -> str:
+    """What was not found, if anything."""
+    if not np.isfinite(float(flux.flux)):
+        return "stationary law"
+    is_known = all(np.isfinite(np.asarray(slope)).all() for slope in jax.tree.leaves(gradient))
+    return "" if is_known else "finite gradient"
+
+
 def _solve(
     given: GivenNetwork, method: AbstractStationaryMethod | None, has_gradient: bool, precision: str
-) -> tuple[Flux, Correlations, tuple | None, str, str]:
-    """Flux, correlations, gradient, the method's name, and why there is no flux."""
+) -> tuple[Flux | None, Correlations, tuple | None, str, list[str]]:
+    """Flux, correlations, gradient, the method's name, and why one of them is not there."""
     network = given.network
     is_folded = network.bias is None
     chosen = default_method(network.n_units, is_folded) if method is None else method
     flux, found, gradient = _exact(given, chosen, has_gradient)
+    unknown = _unknown(flux, gradient)
     can_eliminate = 2 ** (network.n_units - is_folded) <= MOST_ELIMINATED
-    is_other = method is None and not isinstance(chosen, Elimination)
-    if is_other and can_eliminate and not np.isfinite(float(flux.flux)):
-        chosen = Elimination()
+    can_eliminate &= not isinstance(chosen, Elimination)
+    if unknown and can_eliminate and method is None:
+        chosen, can_eliminate = Elimination(), False
         flux, found, gradient = _exact(given, chosen, has_gradient)
-    if np.isfinite(float(flux.flux)):
-        return flux, found, gradient, _words(chosen), ""
+        unknown = _unknown(flux, gradient)
+    if not unknown:
+        return flux, found, gradient, _words(chosen), []
     words = (
-        f"{_words(chosen)} finds no stationary law in {precision}: these weights are so strong "
-        "that transitions which matter are too rare for it"
+        f"{_words(chosen)} finds no {unknown} in {precision}: these weights are so strong that "
+        "transitions which matter are too rare for it"
     )
+    if can_eliminate:
+        words += ", `--method elimination` reaches further"
     if precision == "float32":
         raise ValueError(f"`precision` must be float64 for this network: {words}.")
-    return flux, found, gradient, _words(chosen), words
+    if unknown != "stationary law":
+        return flux, found, None, _words(chosen), [f"gradient, gradient_bias: {words}"]
+    others = "residual" + ", gradient, gradient_bias" * has_gradient
+    reasons = [f"entropy, divergence, flux, correlations: {words}", f"{others}: there is no law"]
+    return None, found, None, _words(chosen), reasons
 
 
 def _cycles(network: BinaryNetwork, tie: int) -> tuple[SignMap | None, str]:
@@ -191,11 +209,9 @@ def flux_report(
                 next_correlations = np.asarray(estimate.next)
                 stuck = np.flatnonzero(np.asarray(estimate.is_stuck).all(0))
         else:
-            exact, found, slopes, words, reason = _solve(given, method, has_gradient, precision)
-            numbers["residual"] = float(exact.residual)
-            if reason:
-                reasons.append(f"entropy, divergence, flux, correlations: {reason}")
-            else:
+            exact, found, slopes, words, missing = _solve(given, method, has_gradient, precision)
+            reasons += missing
+            if exact is not None:
                 law, next_correlations = np.asarray(exact.law), np.asarray(found.next)
                 stuck = np.flatnonzero(found.is_stuck)
                 numbers |= {
@@ -205,6 +221,7 @@ def flux_report(
                     "correlation": float(found.rms),
                     "correlation_lag0": float(found.rms_equal_time),
                     "pair_information": float(found.mean_pair_information),
+                    "residual": float(exact.residual),
                 }
                 if slopes is not None:
                     gradient, slope = slopes
@@ -213,8 +230,9 @@ def flux_report(
                     gradient = np.asarray(gradient)
         if stuck.size:
             reasons.append(
-                f"correlation: {stuck.size} units never change (first: {names[stuck[0]]}), theirs "
-                "count as zero"
+                f"correlation: {counted(stuck.size, 'unit')} never "
+                f"change{'s' if stuck.size == 1 else ''} (first: {names[stuck[0]]}), theirs count "
+                "as zero"
             )
         return FluxReport(
             parameters=provenance(asked),

@@ -1,6 +1,6 @@
 """Flux against correlation over random networks of several widths: `rnngeo flux`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from rnngeo.numerics import computing
 
 from ._saving import save_report
 from ._verdict import Table
+from ._words import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _WIDTHS = (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 _MOST_UNITS = 11
-_NUMBERS_AT_ONCE = 2**24  # of transition matrices
+_NUMBERS_AT_ONCE = 2**15  # of transition matrices, which then stay in the cache
 _MEASURES = ("entropy", "divergence", "flux", "correlation", "pair_information", "weak_flux")
 _WEAK, _STRONG = 1.0, 3.0
 
@@ -80,7 +81,11 @@ class FluxEnsembleReport(eqx.Module):
         n_lost = int((~np.isfinite(self.values["flux"])).sum())
         if not n_lost:
             return ""
-        return f"{n_lost} networks have weights too strong for any method and are left out"
+        have, are = ("has", "is") if n_lost == 1 else ("have", "are")
+        return (
+            f"{counted(n_lost, 'network')} {have} weights too strong for any method and {are} left "
+            "out"
+        )
 
     def pooled_spearman(self, low: float | int, high: float | int) -> float:
         """Rank correlation of flux and correlation over all networks of a range of widths.
@@ -109,7 +114,8 @@ class FluxEnsembleReport(eqx.Module):
             f"Rank correlation of flux and RMS correlation: "
             f"{word(self.pooled_spearman(0, _WEAK))} over widths up to {_WEAK:g}, "
             f"{word(self.pooled_spearman(_STRONG, np.inf))} from {_STRONG:g} on; the mean flux is "
-            f"largest at width {self.widths[best]:g}, {mean[best]:.3f} of {self.n_units} bits."
+            f"largest at width {self.widths[best]:g}, {mean[best]:.3f} of "
+            f"{counted(self.n_units, 'bit')}."
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -203,6 +209,18 @@ def _over_networks(statistic, array: np.ndarray) -> np.ndarray:
     return np.array([statistic(row) if row.size else np.nan for row in known])
 
 
+def _in_batches(function: Callable, keys: Keys, n_at_once: int) -> Array:
+    """A function of each key, some at a time: batches of one size, a single program.
+
+    To that end some keys at the front are taken twice.
+    """
+    n_keys = keys.shape[0]
+    n_batches = -(-n_keys // n_at_once)
+    size = -(-n_keys // n_batches)
+    keys = keys[jnp.arange(n_batches * size) % n_keys]
+    return jax.lax.map(function, keys, batch_size=size)[:n_keys]
+
+
 @eqx.filter_jit
 def _draw_and_measure(
     n_units: int,
@@ -221,8 +239,7 @@ def _draw_and_measure(
         pairs = found.mean_pair_information
         return jnp.stack([flux.entropy, flux.divergence, flux.flux, found.rms, pairs, law])
 
-    n_at_once = max(1, _NUMBERS_AT_ONCE // 4 ** (n_units - 1))
-    return jax.lax.map(measure, keys, batch_size=min(n_at_once, keys.shape[0]))
+    return _in_batches(measure, keys, max(1, _NUMBERS_AT_ONCE // 4 ** (n_units - 1)))
 
 
 def flux_ensemble_report(

@@ -11,6 +11,7 @@ from rnngeo.files import to_json
 
 from ._saving import save_report
 from ._verdict import Table
+from ._words import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -117,20 +118,20 @@ class FluxReport(eqx.Module):
         """The answer in one sentence."""
         n, s = self.n_units, self.sampled
         limit = f"the row norms allow {self.bound:.4f}"
+        passing = "1 bit passes" if n == 1 else f"{n} bits pass"
         if np.isfinite(self.flux):
-            words = f"{self.flux:.4f} of {n} bits pass from one state to the next; {limit}"
+            words = f"{self.flux:.4f} of {passing} from one state to the next; {limit}"
         elif s is not None and np.isfinite(s.lower[0]):
             words = (
                 f"Between {s.lower[0]:.3f} +- {s.lower[1]:.3f} and {s.upper[0]:.3f} +- "
-                f"{s.upper[1]:.3f} of {n} bits pass from one state to the next; {limit}"
+                f"{s.upper[1]:.3f} of {passing} from one state to the next; {limit}"
             )
         else:
             words = f"No flux found; {limit}"
         if self.cycles is None:
             return f"{words}."
         lengths = self.cycles.lengths
-        plural = "" if len(lengths) == 1 else "s"
-        return f"{words}; {len(lengths)} cycle{plural}, the longest of length {lengths[0]}."
+        return f"{words}; {counted(len(lengths), 'cycle')}, the longest of length {lengths[0]}."
 
     def summary(self) -> dict[str, Any]:
         """The object that `--json` writes; what does not exist is None, with a reason."""

@@ -21,6 +21,7 @@ from rnngeo.integrate import simulate_binary
 from rnngeo.models import BinaryNetwork
 
 from ._flux_report import SampledFlux
+from ._words import counted
 
 _BLOCK = 32  # steps between batches
 _FORGOTTEN = 5.0  # standard errors between replicas from different starts
@@ -129,7 +130,7 @@ def sample_flux(
     reason = ""
     if apart > _FORGOTTEN:
         reason = (
-            f"after {sampling.n_burn} steps replicas from different starts still differ by "
-            f"{apart:.3g} standard errors, so the samples are not stationary"
+            f"after {counted(sampling.n_burn, 'step')} replicas from different starts still differ "
+            f"by {apart:.3g} standard errors, so the samples are not stationary"
         )
     return sampled, float(np.mean(by_replica)), correlations, reason

@@ -17,6 +17,7 @@ from rnngeo.train import FluxMaximum, WeightLimit, maximize_flux, rookness
 
 from ._saving import save_report
 from ._verdict import Table
+from ._words import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -81,8 +82,9 @@ class FluxMaximumReport(eqx.Module):
         else:
             compared = f"{abs(gap):.2g} bits {'more' if gap > 0 else 'less'} than rooks"
         words = (
-            f"With {_LIMITED[found.constraint]} at most {found.limit:g}, {found.n_units} units "
-            f"carry {found.flux:.6g} bits, {compared}; rookness {found.rookness:.3f}"
+            f"With {_LIMITED[found.constraint]} at most {found.limit:g}, "
+            f"{counted(found.n_units, 'unit')} {'carries' if found.n_units == 1 else 'carry'} "
+            f"{found.flux:.6g} bits, {compared}; rookness {found.rookness:.3f}"
         )
         if self.is_joint:
             n_front = len(found.front_flux)
@@ -91,7 +93,8 @@ class FluxMaximumReport(eqx.Module):
                 f", mean period {found.mean_period:g} ({self.longest_rooks_period:g} for the "
                 f"longest rooks). {n_front} {are} on the front."
             )
-        return f"{words}, {found.n_at_rooks} of {n} restarts reach rooks."
+        reach = "reaches" if found.n_at_rooks == 1 else "reach"
+        return f"{words}, {found.n_at_rooks} of {counted(n, 'restart')} {reach} rooks."
 
     def summary(self) -> dict[str, Any]:
         """The object that `--json` writes."""

@@ -1,5 +1,6 @@
 """The report on a search for the largest flux: its numbers, its tables, its files."""
 
+import dataclasses
 import json
 
 import jax
@@ -59,6 +60,23 @@ def test_tables_and_verdict_hold_the_numbers(report):
         in report.verdict
     )
     assert "Euclidean norm of every row" in report.verdict
+
+
+def test_units_and_restarts_are_counted(report):
+    found, rooks = report.maximum, report.maximum.rooks_flux
+
+    def words(n_units, *flux):
+        sized = lambda array: np.full((*array.shape[:-2], n_units, n_units), 5.0)
+        names = ("weights", "restart_weights", "front_weights")
+        arrays = {name: sized(getattr(found, name)) for name in names}
+        maximum = dataclasses.replace(found, **arrays, restart_flux=np.array(flux))
+        return dataclasses.replace(report, is_joint=False, maximum=maximum).verdict
+
+    two, one = words(2, rooks, rooks, 0.0), words(1, rooks, 0.0, 0.0)
+    assert " 2 units carry " in two
+    assert two.endswith(", 2 of 3 restarts reach rooks.")
+    assert " 1 unit carries " in one
+    assert one.endswith(", 1 of 3 restarts reaches rooks.")
 
 
 def test_the_picture_shows_the_data(report):
