@@ -51,18 +51,23 @@ def test_golden_table(capsys, name):
     assert written == {"report.png", "result.nc", "summary.json"}
 
 
-def test_every_option(capsys):
+def test_every_option(capsys, monkeypatch):
     weights = np.array([[0.5, -1.5], [2.0, 1.0]])
     np.savetxt("weights.csv", weights, delimiter=",")
     np.savetxt("bias.csv", [0.5, -1.0])
     np.save("bias.npy", np.array([[0.5], [-1.0]]))
-    (item,) = TABLE["bias"]["items"]
-    for file in ("bias.csv", "bias.npy"):
-        assert abs(run(capsys, "weights.csv", "--bias", file)["flux"] - item["I"]) < 1e-10
     found = run(capsys, "weights.csv", "--units", "01", "--gradient", "--tie", "-1")
     assert list(found) == [*KEYS, "gradient", "gradient_bias"]
     expected = TABLE["binary_units"]["items"][0]["I"]
     assert abs(found["flux"] - expected) < 1e-10
+    # no field in (0, 0): it stays, or goes to (1, 1) and on to the other fixed point, (0, 1)
+    assert found["cycles"]["ties"] is True
+    assert found["cycles"]["lengths"] == [1, 1]
+    # files of bias and gradient are written by now, no other option changes them
+    monkeypatch.setattr("rnngeo.reports._flux_report.save_report", lambda *_: [])
+    (item,) = TABLE["bias"]["items"]
+    for file in ("bias.csv", "bias.npy"):
+        assert abs(run(capsys, "weights.csv", "--bias", file)["flux"] - item["I"]) < 1e-10
     found = run(capsys, "weights.csv", "--gradient")
     golden = TABLE["gradient"]["C2"]["dI_dW"]
     np.testing.assert_allclose(found["gradient"], golden, atol=1e-9)
@@ -73,6 +78,10 @@ def test_every_option(capsys):
     power = run(capsys, "weights.csv", "--method", "power")
     assert power["method"] == "power iteration"
     assert abs(power["flux"] - clear["flux"]) < 1e-12
+    krylov = run(capsys, "weights.csv", "--units", "01", "--tie", "1", "--method", "krylov")
+    assert krylov["method"] == "krylov"
+    assert abs(krylov["flux"] - expected) < 1e-10
+    assert krylov["cycles"]["lengths"] == [1]
 
 
 def test_a_single_unit(capsys):
@@ -82,7 +91,7 @@ def test_a_single_unit(capsys):
     assert found["cycles"]["lengths"] == [1, 1]
 
 
-def test_random_networks(capsys):
+def test_random_networks(capsys, monkeypatch):
     words = ["--n-units", "3", "--widths", "0.2", "1", "5", "--n-networks", "50", "--seed", "4"]
     found = run(capsys, *words, "--out", "out")
     assert [row["width"] for row in found["widths"]] == [0.2, 1.0, 5.0]
@@ -91,6 +100,42 @@ def test_random_networks(capsys):
     assert {path.name for path in Path("out").iterdir()} == {
         "report.png", "result.nc", "summary.json"
     }  # fmt: skip
+    monkeypatch.setattr("rnngeo.reports._flux_ensemble.save_report", lambda *_: [])
+    noisy = run(capsys, *words, "--noise", "2")
+    gaps = [c["flux"] - n["flux"] for c, n in zip(found["widths"], noisy["widths"], strict=True)]
+    errors = [row["flux_std"] / np.sqrt(50) for row in found["widths"]]
+    assert min(gaps) > 0  # of the same matrices
+    assert gaps[0] > 4 * errors[0]
+    assert gaps[1] > 4 * errors[1]
+
+
+def test_ensembles_are_those_asked_for(capsys, monkeypatch):
+    monkeypatch.setattr("rnngeo.reports._flux_ensemble.save_report", lambda *_: [])
+    n = 100
+
+    def drawn(*words):
+        return run(capsys, "--n-networks", str(n), "--seed", "1", *words)["widths"]
+
+    def is_as_in_table(found, table, name):
+        row = TABLE[table]["items"][name]
+        scatter = 4 * np.sqrt(1 / n + 1 / TABLE[table]["n"])
+        return [
+            abs(found[key] - row[letter]) < scatter * row[f"{letter}_sd"]
+            for key, letter in LETTERS.items()
+            if letter in row
+        ]
+
+    weak, strong = drawn("--widths", "1", "5")
+    [sparse] = drawn("--widths", "5", "--density", "0.3")
+    [negative] = drawn("--widths", "1", "--balance", "-1")
+    for found, plain, table, name in (
+        (weak, strong, "width_sweep", "1"),
+        (strong, weak, "width_sweep", "5"),
+        (sparse, strong, "density_sweep", "w=5,d=0.3"),
+        (negative, weak, "balance_sweep", "w=1,b=-1"),
+    ):
+        assert all(is_as_in_table(found, table, name)), name
+        assert not any(is_as_in_table(plain, table, name)), name
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,21 @@ def test_it_finds_rooks(capsys, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == found
 
 
+def test_long_cycles_are_an_aim_too(capsys, tmp_path, monkeypatch):
+    """A unit that inhibits itself carries as much as one that excites itself, on a longer cycle."""
+    monkeypatch.setattr("rnngeo.reports._maximum.save_report", lambda *_: [])
+    code, found = run(
+        capsys, "--n-units", "1", "--limit", "5", "--joint-cycles", "--restarts", "1",
+        "--generations", "0", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert code == 0
+    [best] = found["front"]
+    assert best["weights"] == [[pytest.approx(-5.0, abs=1e-6)]]
+    assert best["flux"] == pytest.approx(0.942033085848, abs=1e-9)
+    assert best["mean_period"] == 2 == found["cycles"]["mean_over_starts"]
+    assert found["merit"] == pytest.approx(best["flux"] + 1)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

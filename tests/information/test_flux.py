@@ -1,11 +1,15 @@
 """Exact flux against the golden table, brute force, invariances and bounds."""
 
+import math
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from helpers import machine_epsilon
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +87,6 @@ def test_reference_matrices(flux_golden, brute_force):
         chain = brute_force(row["W"])
         p = chain.law()
         np.testing.assert_allclose(found.law, p, rtol=1e-11, err_msg=name)
-        np.testing.assert_allclose(found.law, found.law[::-1], rtol=1e-14)
         assert abs(float(found.flux) - chain.flux_of(p)) < 1e-12
 
 
@@ -96,7 +99,10 @@ def test_laws_transitions_and_correlation_matrices(flux_golden):
     np.testing.assert_allclose(full, flux_golden["transition"]["C2"], atol=EXACT)
     for name in ("C2", "E3"):
         _, c, _ = everything(network_of(matrices[name]))
-        np.testing.assert_allclose(c.next, flux_golden["lag1_matrix"][name], atol=EXACT)
+        golden = flux_golden["lag1_matrix"][name]
+        np.testing.assert_allclose(c.next, golden, atol=EXACT)
+        others = [r**2 for n, row in enumerate(golden) for m, r in enumerate(row) if n != m]
+        np.testing.assert_allclose(c.rms_off_diagonal, np.sqrt(np.mean(others)), atol=EXACT)
 
 
 def test_bias_and_zero_one_units(flux_golden, brute_force):
@@ -106,6 +112,28 @@ def test_bias_and_zero_one_units(flux_golden, brute_force):
         assert abs(float(found.flux) - chain.flux_of(chain.law())) < 1e-12
     for row in flux_golden["binary_units"]["items"]:
         assert_row(BinaryNetwork.from_zero_one(jnp.asarray(row["W"], float)), row)
+    for name in ("A2", "C2", "Dg", "K5", "M5"):
+        w = flux_golden["matrices"]["items"][name]["W"]
+        even, tilted = (
+            np.asarray(everything(network_of(w, np.full(len(w), b)))[0].law) for b in (0.0, 1e-6)
+        )  # of a chain that is not folded
+        # transitions good to 10 eps in relative terms, the law to twice the states as much
+        rtol = 20 * len(even) * machine_epsilon()
+        np.testing.assert_allclose(even, even[::-1], rtol=rtol, err_msg=name)
+        assert np.abs(tilted / tilted[::-1] - 1).max() > 100 * rtol
+
+
+def test_row_values_in_closed_form(key):
+    """Of rows and columns that differ in size."""
+    w = np.outer([0.3, 1.0, 2.0], [3.0, 0.5, 1.0]) * np.asarray(jr.normal(key, (3, 3)))
+    b = np.array([0.7, -1.5, 0.2])
+    value = lambda sizes: flux_of_field(np.array(sizes)).sum()
+    sums = [sum(abs(entry) for entry in row) for row in w]
+    norms = [sum(entry**2 for entry in row) ** 0.5 for row in w]
+    network = network_of(w, b)
+    np.testing.assert_allclose(row_norm_bound(network), value(sums + np.abs(b)), rtol=1e-13)
+    np.testing.assert_allclose(row_norm_bound(BinaryNetwork(w)), value(sums), rtol=1e-13)
+    np.testing.assert_allclose(euclidean_row_value(network), value(norms), rtol=1e-13)
 
 
 def test_scale_curves(flux_golden):
@@ -225,6 +253,22 @@ def test_split_products(n_units, is_folded, key, brute_force, monkeypatch):
     np.testing.assert_allclose(chain.as_matrix() @ f, chain.pull(f), atol=1e-13)
 
 
+@pytest.mark.parametrize("is_folded", [True, False])
+def test_products_never_store_the_transition_matrix(is_folded):
+    """The largest array of the program is a factor, states times half of the units' states."""
+    n_units, n_states = 6, 2 ** (6 - is_folded)
+    chain = state_chain(network_of(np.eye(n_units), None if is_folded else np.ones(n_units)))
+
+    def largest(product):
+        program = str(jax.jit(product).lower(chain, jnp.ones(n_states)).as_text())
+        shapes = re.findall(r"tensor<([0-9x]+)x[a-z]", program)
+        return max(math.prod(map(int, shape.split("x"))) for shape in shapes)
+
+    assert largest(lambda chain, p: chain.push(p)) <= n_states * 2 ** (n_units // 2)
+    assert largest(lambda chain, f: chain.pull(f)) <= n_states * 2 ** (n_units // 2)
+    assert largest(lambda chain, p: p @ chain.as_matrix()) >= n_states**2  # it would show
+
+
 def test_states_and_their_indices():
     for n_units in (1, 4):
         table = state_table(n_units)
@@ -240,6 +284,7 @@ def test_edges(n_units):
     np.testing.assert_allclose([found.flux, c.rms, bound], 0.0, atol=1e-13)
     np.testing.assert_allclose([found.entropy, found.divergence], n_units, rtol=1e-13)
     if n_units == 1:
+        assert np.isnan(c.rms_off_diagonal)
         w, b = 1.3, 0.4
         sigma = lambda u: 1 / (1 + np.exp(-u))
         up, down = sigma(w + b), sigma(b - w)  # P(+|+) and P(+|-)

@@ -69,6 +69,8 @@ def test_it_finds_the_maximum_and_never_loses_the_best(key):
     assert best.shape == (100, 1)
     assert np.all(np.diff(np.asarray(best[:, 0])) >= 0)
     assert best[0, 0] < -0.01
+    assert np.array_equal(best[-1], after.scores.max(axis=0))
+    assert best[-1, 0] > after.scores.min()
     assert np.allclose(after.weights[0], TARGET, atol=0.02)  # the least step is 0.003
     assert np.all(np.diff(np.asarray(after.scores[:, 0])) <= 0)  # in order of merit
     again = [Distance()(w, 0) for w in after.weights]
@@ -113,6 +115,7 @@ def test_values_that_are_not_finite_are_never_parents(key):
 def test_a_front_spreads_along_the_compromises(key):
     after, best = grown(Compromise(), key, n=200)
     assert best.shape == (200, 2)
+    assert np.array_equal(best[-1], after.scores.max(axis=0))
     assert np.all(is_non_dominated(after.scores))
     # on the front the roots of the two distances add up to the distance of the targets
     length = 2 * float(jnp.linalg.norm(TARGET))
