@@ -258,18 +258,22 @@ def test_matrices_beyond_their_limits_are_found_out():
 
 
 def test_parts_of_an_experiment_draw_from_keys_of_their_own(key, monkeypatch):
-    """No matrix of the fine comparison of E2 is one of its table."""
+    """The fine comparison of E2 shares no key with its table, nor with the keys split from it."""
     drawn = []
-    draw = lambda n, *args, key, **kwargs: drawn.append((n, jr.split(key, n))) or jnp.zeros((2, 1))
+
+    def draw(n_matrices, width, *, density=1.0, key):
+        split = np.asarray(jr.key_data(jr.split(key, n_matrices))).tolist()
+        drawn.append({tuple(row) for row in [np.asarray(jr.key_data(key)).tolist(), *split]})
+        return np.zeros(2)
+
+    n_measures = len(dataclasses.fields(_setting.Measures))
     monkeypatch.setattr(_sweeps, "draw_matrices", draw)
-    flat = lambda w: _setting.Measures(
-        *[np.arange(2.0)] * len(dataclasses.fields(_setting.Measures))
+    monkeypatch.setattr(
+        _sweeps, "measure_matrices", lambda _: _setting.Measures(*[np.arange(2.0)] * n_measures)
     )
-    monkeypatch.setattr(_sweeps, "measure_matrices", flat)
     _sweeps.run_e2(silent, key)
-    rows = [{tuple(k) for k in np.asarray(jr.key_data(keys)).tolist()} for _, keys in drawn]
-    table, (sparse, full) = set.union(*rows[:-2]), rows[-2:]
-    assert not table & (sparse | full)
+    *table, sparse, full = drawn
+    assert not set.union(*table) & (sparse | full)
     assert not sparse & full
 
 
