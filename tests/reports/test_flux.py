@@ -1,5 +1,6 @@
 """The report of information flux: golden numbers, conventions, gradients, limits."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import xarray as xr
 
 import rnngeo.reports._flux as flux_module
+from rnngeo._progress import silent
+from rnngeo.connectivity import signed_ensemble
+from rnngeo.experiments.information_flux._setting import rank_claim
 from rnngeo.information import Krylov
 from rnngeo.models import BinaryNetwork
 from rnngeo.reports import Sampling, Units, flux_ensemble_report, flux_report
@@ -29,6 +33,17 @@ def binary_entropy(p):
 def unit_flux(w):
     """Flux of a unit that drives one unit with weight w."""
     return 1 - binary_entropy(1 / (1 + np.exp(-np.asarray(w, float))))
+
+
+def double_sum(w):
+    """Flux as a sum over all transitions, the law from an eigenvector, in NumPy."""
+    states = np.array(list(itertools.product((-1, 1), repeat=len(w))))
+    up = 1 / (1 + np.exp(-states @ np.asarray(w).T))
+    step = np.prod(np.where(states[None] > 0, up[:, None], 1 - up[:, None]), axis=-1)
+    values, vectors = np.linalg.eig(step.T)
+    law = np.real(vectors[:, np.argmax(np.real(values))])
+    law = law / law.sum()
+    return np.sum(law[:, None] * step * np.log2(step / (law @ step)))
 
 
 def rooks(weight, n=5):
@@ -194,8 +209,16 @@ def test_large_networks_are_sampled():
     assert found["lower"] - 4 * found["lower_error"] < exact
     assert exact < found["upper"] + 4 * found["upper_error"]
     assert abs(found["divergence"] - (n - exact)) < 4 * found["divergence_error"] + 1e-12
-    # 64 windows of 512 steps: squares of the n diagonal correlations carry the noise
-    assert found["correlation"] == pytest.approx(np.tanh(w / 2) / np.sqrt(n), abs=0.002)
+    # 64 windows of T = 512 steps. With r = tanh(w/2) a window's own mean has the square
+    # m2 = (1 + r)/(1 - r)/T, which takes (1 - r^2) m2 of r^2 on the diagonal; off it are squares
+    # r^2 ((1 + r^2)/(1 - r^2)/T - m2^2), of which r^2/T is taken off as noise, on it as well.
+    r, t = np.tanh(w / 2), 512
+    m2, noise = (1 + r) / (1 - r) / t, (1 + r**2) / (1 - r**2) / t
+    square = r**2 / n * (1 - (1 - r**2) * m2) + (1 - 1 / n) * r**2 * (noise - m2**2) - r**2 / t
+    # Squares of n (n - 1)/2 pairs, those of (n, m) and (m, n) are the same; and of next order m2.
+    spread = r**2 * noise * np.sqrt(2 / (64 * n * (n - 1) / 2))
+    assert abs(found["correlation"] ** 2 - square) < 4 * spread + m2 * r**2 * (noise + 1 / t)
+    assert spread < 1e-3 * r**2 / n
     names = ("entropy", "flux", "residual", "correlation_lag0", "pair_information", "gradient")
     assert all(found[name] is None for name in names)
     assert "gradient: needs an exact method" in found["reason"]
@@ -206,6 +229,30 @@ def test_large_networks_are_sampled():
     assert found["divergence"] is None
     assert "lower" not in found
     assert "not stationary" in found["reason"]
+
+
+def test_error_of_the_divergence_is_the_spread_of_replicas():
+    """Eight copies of C2 and a unit on its own, of which every number is known."""
+    w = np.eye(17)
+    for k in range(8):
+        w[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = matrix("C2")
+    found, divergence, _, reason = flux_module.sample_flux(
+        BinaryNetwork(jax.numpy.asarray(w)), Sampling(n_burn=64), silent, key=jax.random.key(0)
+    )
+    assert not reason
+    states = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    up = 1 / (1 + np.exp(-states @ matrix("C2").T))
+    step = np.prod(np.where(states[None] > 0, up[:, None], 1 - up[:, None]), axis=-1)
+    law = np.linalg.matrix_power(step, 64)[0]
+    g = binary_entropy(up).sum(axis=1)
+    mean = law @ g
+    # batches 32 steps apart: 16 of 1024 replicas, as good as independent
+    assert np.sort(np.abs(np.linalg.eigvals(step)))[-2] ** 32 < 1e-3
+    spread = np.sqrt(8 * (law @ g**2 - mean**2) / (16 * 1024))
+    assert found.divergence_error == pytest.approx(spread, rel=4 / np.sqrt(2 * 1023))
+    exact = 8 * TABLE["matrices"]["items"]["C2"]["D"] + 1 - unit_flux(1.0)
+    assert 8 * mean + 1 - unit_flux(1.0) == pytest.approx(exact, abs=1e-9)
+    assert abs(divergence - exact) < 4 * spread
 
 
 def test_files_are_written_and_labelled(tmp_path):
@@ -240,10 +287,12 @@ def test_ensemble_agrees_with_the_table(ensemble):
             gap = ensemble.values[name][i].mean() - expected[letter]
             allowed = 4 * expected[f"{letter}_sd"] * np.sqrt(1 / n + 1 / TABLE["width_sweep"]["n"])
             assert abs(gap) < allowed + 5e-5, (width, name)
-        # of 4000 networks in groups of 200, the inverse hyperbolic tangent of the coefficient
-        # spreads by 0.99 / sqrt(n) at width 1 and 1.43 / sqrt(n) at width 10; three digits given
-        told = np.clip([expected["spearman_I_C"], ensemble.spearman[i]], -0.9995, 0.9995)
-        assert abs(np.diff(np.arctanh(told))) < 4 * 1.45 * np.sqrt(1 / n + 1 / 400), width
+        claim = rank_claim(
+            "", f"width {width}", expected["spearman_I_C"], ensemble.values["flux"][i],
+            ensemble.values["correlation"][i], n_expected=TABLE["width_sweep"]["n"],
+        )  # fmt: skip
+        assert claim.measured == ensemble.spearman[i]
+        assert claim.holds, claim
     for item in TABLE["pooled_spearman"]["items"]:
         found = ensemble.pooled_spearman(min(item["widths"]), max(item["widths"]))
         assert found == pytest.approx(item["spearman"], abs=TABLE["pooled_spearman"]["tolerance"])
@@ -256,9 +305,11 @@ def test_ensemble_is_told_and_kept(ensemble, tmp_path):
     assert row["flux_std"] == pytest.approx(ensemble.values["flux"][0].std())
     weak = 25 * ensemble.values["correlation"][0] ** 2 / (2 * np.log(2))
     assert row["weak_coupling_ratio"] == pytest.approx((ensemble.values["flux"][0] / weak).mean())
-    np.testing.assert_allclose(
-        ensemble.values["flux"], ensemble.values["entropy"] - ensemble.values["divergence"]
-    )
+    for width, j in ((0.5, 0), (1.0, 7), (5.0, 399)):
+        i = list(ensemble.widths).index(width)
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), i), j)
+        w = signed_ensemble(5, width, density=1.0, balance=0.0, key=key).as_matrix()
+        assert ensemble.values["flux"][i, j] == pytest.approx(double_sum(w), abs=1e-9)
     files = ensemble.save(tmp_path)
     with xr.open_dataset(files[1], engine="h5netcdf") as data:
         np.testing.assert_array_equal(data.flux.sel(width=5.0), ensemble.values["flux"][

@@ -31,7 +31,7 @@ from ._cycles import ALL_STATES
 from ._setting import DERIVED, REFERENCE, SAMPLED, sampling_tolerance
 
 N_RUNS, N_GENERATIONS = 32, 500
-N_RESTARTS, N_GENERATIONS_LARGE, N_STEPS = 8, 500, 300
+N_LARGE, N_RESTARTS, N_GENERATIONS_LARGE, N_STEPS = 5, 8, 500, 300
 N_RESTARTS_JOINT, N_GENERATIONS_JOINT, N_STEPS_JOINT = 8, 300, 100
 _N_STARTS, _N_PARENTS, _N_CHILDREN = 40, 8, 32
 
@@ -43,11 +43,18 @@ _HISTORY = {10: (1.952, 2.524), 50: (2.816, 2.826)}
 _JOINT = {3: 1.9995, 5: 1.8757}  # N: largest (I + log2 L)/N of three runs, w = 10
 _ROOKS_JOINT = {3: (2.997838651298, 5.0), 5: (4.996397752164, 10.0)}  # flux, longest mean period
 _LOST = 1e-3
+_ROUNDING = 5 * 5.0 * float(np.finfo(np.float64).eps)  # a norm of five squares, scaled to 5
 
 
 def _shortfall(expected: float, measured: float) -> float:
     """By how much a number stays below one that may be exceeded."""
     return max(0.0, expected - measured)
+
+
+def _beyond_limits(box: np.ndarray, rows: np.ndarray, limit: float) -> float:
+    """How far the entries of one matrix, or the row norms of another, are above the limit."""
+    largest = max(np.max(np.abs(box)), np.max(np.linalg.norm(rows, axis=1)))
+    return _shortfall(float(largest), limit)
 
 
 @eqx.filter_jit
@@ -105,25 +112,24 @@ def run_e7(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
     large = {}
     for constraint in (WeightLimit.BOX, WeightLimit.ROW_L2):
         large[constraint] = maximize_flux(
-            5, 5.0, constraint=constraint, n_restarts=N_RESTARTS,
+            N_LARGE, 5.0, constraint=constraint, n_restarts=N_RESTARTS,
             n_generations=N_GENERATIONS_LARGE, n_steps=N_STEPS, key=key_large,
             progress=lambda stage, done, total, c=constraint: progress(
-                f"N = 5, {c}: {stage}", done, total
+                f"N = {N_LARGE}, {c}: {stage}", done, total
             ),
         )  # fmt: skip
-    value = _ROOKS[5, 5.0]
+    value, words = _ROOKS[N_LARGE, 5.0], f"N = {N_LARGE}, "
     box, rows = large[WeightLimit.BOX], large[WeightLimit.ROW_L2]
     claims = _check_evolution(weights, flux, history)
     claims += [
-        Claim("E7", "N = 5, |w| <= 5: bits that the best I falls short of rooks", 0.0,
+        Claim("E7", words + "|w| <= 5: bits that the best I falls short of rooks", 0.0,
               _shortfall(value, box.flux), _LOST, REFERENCE),
-        Claim("E7", "N = 5, row norm <= 5: best I is that of rooks", value, rows.flux, _LOST,
+        Claim("E7", words + "row norm <= 5: best I is that of rooks", value, rows.flux, _LOST,
               REFERENCE),
-        Claim("E7", "N = 5, row norm <= 5: rookness of the best", 1.0, rows.rookness, 0.01,
+        Claim("E7", words + "row norm <= 5: rookness of the best", 1.0, rows.rookness, 0.01,
               REFERENCE),
-        Claim("E7", "N = 5: bits by which any I exceeds its bound", 0.0,
-              max(_shortfall(float(m.restart_flux.max()), m.bound) for m in (box, rows)),
-              1e-10, DERIVED),
+        Claim("E7", words + "by how much the best weights or rows exceed their limit", 0.0,
+              _beyond_limits(box.weights, rows.weights, 5.0), _ROUNDING, DERIVED),
     ]  # fmt: skip
     best = weights[np.argmax(flux)]
     data = xr.Dataset(
@@ -184,14 +190,10 @@ def run_e10(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         flux, period = found.front_flux, found.front_period
         beats = lambda theirs, ours: theirs[:, None] > ours
         is_beaten = beats(found.restart_flux, flux) & beats(found.restart_period, period)
-        rooks_flux, rooks_period = _ROOKS_JOINT[n_units]
-        rooks_merit = (rooks_flux + np.log2(rooks_period)) / n_units
         words = f"N = {n_units}: "
         claims += [
             Claim("E10", words + "shortfall of the largest (I + log2 L)/N", 0.0,
                   _shortfall(expected, found.merit), 0.5e-4, SAMPLED),
-            Claim("E10", words + "shortfall of the same behind the best rooks", 0.0,
-                  _shortfall(float(rooks_merit), found.merit), 0.0, DERIVED),
             Claim("E10", words + "points of the front that a run beats in both", 0,
                   int(np.sum(is_beaten)), 0, DERIVED),
         ]  # fmt: skip
