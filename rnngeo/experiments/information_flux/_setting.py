@@ -41,7 +41,6 @@ class Measures:
         rms: C, RMS correlation one step apart.
         mean_modulus: Mean modulus of the same.
         rms_equal_time: RMS correlation at equal times.
-        rms_covariance: RMS of E[x'_n x_m] one step apart.
         pair_information: Mean information of pairs one step apart, in bits.
     """
 
@@ -51,7 +50,6 @@ class Measures:
     rms: np.ndarray
     mean_modulus: np.ndarray
     rms_equal_time: np.ndarray
-    rms_covariance: np.ndarray
     pair_information: np.ndarray
 
     @property
@@ -64,8 +62,6 @@ def _measure(weights: Float[Array, "n_units n_units"]) -> tuple[Array, ...]:
     network = BinaryNetwork(weights)
     flux = information_flux(network)
     pairs = correlations(network, flux.law)
-    size = jnp.sqrt(1.0 - pairs.mean**2)
-    covariance = pairs.next * jnp.outer(size, size)
     return (
         flux.entropy,
         flux.divergence,
@@ -73,7 +69,6 @@ def _measure(weights: Float[Array, "n_units n_units"]) -> tuple[Array, ...]:
         pairs.rms,
         pairs.mean_modulus,
         pairs.rms_equal_time,
-        jnp.sqrt(jnp.mean(covariance**2)),
         pairs.mean_pair_information,
     )
 
