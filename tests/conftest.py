@@ -12,8 +12,8 @@ from hypothesis import settings
 X64 = os.environ.get("RNNGEO_TEST_X64", "1") == "1"
 jax.config.update("jax_enable_x64", X64)
 # Most of the time goes into compiling thousands of programs that run once.
-if X64 and os.environ.get("RNNGEO_TEST_OPTIMIZED", "0") != "1":
-    jax.config.update("jax_disable_most_optimizations", True)
+IS_QUICK = X64 and os.environ.get("RNNGEO_TEST_OPTIMIZED", "0") != "1"
+jax.config.update("jax_disable_most_optimizations", IS_QUICK)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=20)
 settings.load_profile("repeatable")
@@ -34,10 +34,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def _compile_well(request):
     """What computes for longer than it compiles is compiled as users compile it."""
-    is_quick = jax.config.jax_disable_most_optimizations
-    if "computes" in request.keywords:
-        jax.config.update("jax_disable_most_optimizations", False)
-    yield
+    is_quick = IS_QUICK and "computes" not in request.keywords
     jax.config.update("jax_disable_most_optimizations", is_quick)
 
 
