@@ -114,6 +114,7 @@ def test_noise_has_its_derivative_everywhere():
 
 
 @pytest.mark.float32
+@pytest.mark.computes
 def test_rare_flips_are_as_rare_in_single_precision(key):
     """At u = -20 once in 5e8 updates, 0.28 expected here; one number of 23 bits would give 16."""
     n_units, n_steps = 2**20, 128
