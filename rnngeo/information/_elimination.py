@@ -73,18 +73,22 @@ def _eliminate_few(matrix: Array) -> Array:
     return jnp.where(jnp.eye(n, dtype=bool), diagonal, f)
 
 
-def _substitute(rows: Array, vector: Array) -> Array:
-    """Solution of x = vector + rows x, rows strictly below the diagonal.
+def _substitute(rows: Array, vector: Array, order: range) -> Array:
+    """Solution of x = vector + rows x, strictly triangular rows, in their order.
 
     LAPACK's solver is not used: two batches of it at the same time can wait for each other's
     threads for ever (jaxlib 0.10, two cores).
     """
-    step = lambda k, x: x.at[k].add(jnp.dot(rows[k], x, precision=_HIGHEST))
-    n = vector.size
+
+    def step(i, x):
+        k = order.start + order.step * i
+        return x.at[k].add(jnp.dot(rows[k], x, precision=_HIGHEST))
+
+    n = len(order)
     if n > _PANEL:
-        return jax.lax.fori_loop(1, n, step, vector)
-    for k in range(1, n):
-        vector = step(k, vector)
+        return jax.lax.fori_loop(0, n, step, vector)
+    for i in range(n):
+        vector = step(i, vector)
     return vector
 
 
@@ -93,28 +97,17 @@ def _leaving(factors: Array) -> Array:
     return jnp.diagonal(factors).at[0].set(1.0)
 
 
-def law_and_wait(
-    factors: Float[Array, "state state"],
-) -> tuple[Float[Array, " state"], Float[Array, ""]]:
-    r"""Stationary law $p = pT$, and a bound of the mean times to reach the first state.
-
-    By substitutions in which only positive numbers are added, both at once. The times solve
-    $(S - L) t = y$ with $(1 - U S^{-1}) y = 1$; as each row of $S^{-1}L$ sums to one, none exceeds
-    $\sum_k y_k/S_k$.
-    """
-    n, sums = factors.shape[0], _leaving(factors)
-    upper = jnp.triu(factors / sums, 1)
-    rows = jnp.stack([upper.T, jnp.flip(upper)])
-    starts = jnp.stack([jnp.zeros(n, factors.dtype).at[0].set(1.0), jnp.ones(n, factors.dtype)])
-    p, y = jax.vmap(_substitute)(rows, starts)
-    return p / jnp.sum(p), jnp.sum((jnp.flip(y) / sums)[1:])
+def law_from_factors(factors: Float[Array, "state state"]) -> Float[Array, " state"]:
+    """Stationary law $p = pT$, by a substitution in which only positive numbers are added."""
+    first = jnp.zeros(factors.shape[0], factors.dtype).at[0].set(1.0)
+    p = _substitute(jnp.triu(factors / _leaving(factors), 1).T, first, range(1, first.size))
+    return p / jnp.sum(p)
 
 
 def potential_from_factors(
     factors: Float[Array, "state state"], reward: Float[Array, " state"]
 ) -> Float[Array, " state"]:
     r"""Solution of $\lambda - T\lambda = r$ with $\lambda_0 = 0$, for r of stationary mean zero."""
-    sums = _leaving(factors)
-    upper = jnp.flip(jnp.triu(factors / sums, 1))
-    y = jnp.flip(_substitute(upper, jnp.flip(reward))).at[0].set(0.0)
-    return _substitute(jnp.tril(factors, -1) / sums[:, None], y / sums)
+    n, sums = reward.size, _leaving(factors)
+    y = _substitute(jnp.triu(factors / sums, 1), reward, range(n - 1, -1, -1)).at[0].set(0.0)
+    return _substitute(jnp.tril(factors, -1) / sums[:, None], y / sums, range(1, n))

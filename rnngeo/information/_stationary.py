@@ -15,7 +15,7 @@ from rnngeo._types import Scalar
 from rnngeo.models import BinaryNetwork
 
 from ._chain import StateChain, state_chain
-from ._elimination import eliminate, law_and_wait, potential_from_factors
+from ._elimination import eliminate, law_from_factors, potential_from_factors
 from ._states import states_at
 
 MOST_ELIMINATED = 2**13  # states; their matrices have two gigabytes in float64
@@ -134,11 +134,11 @@ class Elimination(AbstractStationaryMethod):
         early = jax.lax.fori_loop(0, _EARLY_STEPS, lambda _, p: after(p), start)
         order = jnp.arange(chain.n_states) ^ jnp.argmax(early)  # its own inverse
         factors = eliminate(matrix[order][:, order])
-        p, wait = law_and_wait(factors)
-        p = p[order]
+        p = law_from_factors(factors)[order]
+        waiting = potential_from_factors(factors, jnp.ones_like(p))
         smallest = float(jnp.finfo(p.dtype).tiny)
-        error = 2.0 * (float(chain.n_states) ** 3 * smallest) * wait
-        error = jnp.where(jnp.isfinite(wait), error, jnp.inf)
+        error = 2.0 * (float(chain.n_states) ** 3 * smallest) * jnp.max(waiting)
+        error = jnp.where(jnp.all(jnp.isfinite(waiting)), error, jnp.inf)
         return Solved(p, jnp.sum(jnp.abs(after(p) - p)), error, (factors, order))
 
     def potential(self, chain: StateChain, law: Array, kept: Any, reward: Array) -> Array:
