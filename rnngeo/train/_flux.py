@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from rnngeo._progress import Progress, silent
 from rnngeo._types import Key, Scalar
 from rnngeo.files import provenance
-from rnngeo.information import attractor_cycles, binary_entropy, information_flux
+from rnngeo.information import attractor_cycles, information_flux, row_norm_bound
 from rnngeo.models import BinaryNetwork
 
 from ._ascent import ascend
@@ -387,5 +387,4 @@ def maximize_flux(
 
 def _row_value(n_units: int, field: float) -> float:
     """Flux of N units that all see fields of one modulus."""
-    up, down = jax.nn.sigmoid(jnp.asarray([field, -field], float))
-    return n_units * float(1.0 - binary_entropy(up, down))
+    return float(row_norm_bound(BinaryNetwork(field * jnp.eye(n_units))))
