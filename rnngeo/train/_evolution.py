@@ -177,8 +177,8 @@ def evolve(
     Cost: `n_children` evaluations a generation, and one a parent if `is_moving`.
 
     Reference: constants derived here. CMA-ES (package `cma`) with as many fluxes, N = 5 and w = 5,
-    brings 0.19 of 32 runs to rooks in a box, this 0.53; under `ROW_L2` 1.00 and 0.84, which an
-    ascent makes 1.00 (`benchmarks/test_maximum.py`).
+    brings 0.19 of 32 runs to rooks in a box and 1.00 under `ROW_L2`; this 0.53 and 0.84, and 0.62
+    and 0.94 with the ascent of `maximize_flux` after it (`benchmarks/test_maximum.py`).
     """
     mutation = Mutation() if mutation is None else mutation
     n_parents = population.weights.shape[0]
