@@ -17,7 +17,7 @@ from rnngeo.models import BinaryNetwork
 from rnngeo.plotting import new_axes, plot_curves
 
 from .._claims import Claim, largest_deviation
-from ._setting import DERIVED, REFERENCE
+from ._setting import DERIVED, DIGITS, EPS, REFERENCE, ROUNDING
 
 _ROOKS = {  # N: permutation and signs
     2: ((1, 0), (1, -1)),
@@ -48,10 +48,7 @@ _WORDS = {
     "W30": "dense, cycles of 30 and 2, N = 5",
     "D422": "dense, cycles of 4, 2, 2, N = 3",
 }
-# N 2^N rounding units for numbers that are sums over states and units, at most five units here.
-_EPS = float(np.finfo(np.float64).eps)
-_DIGITS = 0.5e-12 + 5 * 2**5 * _EPS  # twelve decimals
-_DIGITS_NOISE = 0.5e-9 + 5 * 2**5 * _EPS  # nine decimals
+_DIGITS_NOISE = 0.5e-9 + ROUNDING  # nine decimals
 _WIDTHS = np.concatenate([np.linspace(0.0, 4.5, 10), np.linspace(5.0, 20.0, 16)])
 
 
@@ -83,20 +80,20 @@ def _check_rooks(name: str, found: dict[int, tuple[np.ndarray, ...]]) -> list[Cl
     for n_units, (entropy, flux, rms, bound, uneven) in found.items():
         words = f", N = {n_units}"
         law = np.tanh(_WIDTHS / 2) / math.sqrt(n_units)
-        rounding = n_units * 2**n_units * _EPS
+        rounding = n_units * 2**n_units * EPS
         claims += [
-            Claim(name, f"I, w = {w:g}" + words, expected, float(flux[places.index(w)]), _DIGITS,
+            Claim(name, f"I, w = {w:g}" + words, expected, float(flux[places.index(w)]), DIGITS,
                   REFERENCE)
             for (n, w), expected in _TABLE.items() if n == n_units
         ]  # fmt: skip
         claims += [
             Claim(name, f"I/N, w = {w:g}" + words, expected,
-                  float(flux[places.index(w)]) / n_units, _DIGITS, REFERENCE)
+                  float(flux[places.index(w)]) / n_units, DIGITS, REFERENCE)
             for w, expected in _PER_UNIT.items()
         ]  # fmt: skip
         claims += [
             Claim(name, "C, w = 10" + words, _CORRELATIONS[n_units],
-                  float(rms[places.index(10.0)]), _DIGITS, REFERENCE),
+                  float(rms[places.index(10.0)]), DIGITS, REFERENCE),
             Claim(name, "largest deviation of C from tanh(w/2)/sqrt N" + words, 0.0,
                   largest_deviation(rms, law), rounding, DERIVED),
             Claim(name, "largest deviation of H from N" + words, 0.0,
@@ -115,7 +112,7 @@ def _check_dense(name: str, found: dict[str, tuple[np.ndarray, ...]]) -> list[Cl
         for letter, expected, values in zip("HI", numbers, found[kind], strict=False):
             words = f"{letter}, {_WORDS[kind]}, w = {w:g}"
             measured = float(values[places.index(w)])
-            claims.append(Claim(name, words, expected, measured, _DIGITS, REFERENCE))
+            claims.append(Claim(name, words, expected, measured, DIGITS, REFERENCE))
     return claims
 
 
@@ -126,8 +123,8 @@ def _check_single(name: str) -> list[Claim]:
     _, flux, rms, _, _ = (np.asarray(v) for v in _laws(unequal, jnp.ones(1)))
     words = "rows of 3, 5, 7, 9, N = 4"
     claims = [
-        Claim(name, f"I, {words}", _UNEQUAL[0], float(flux[0]), _DIGITS, REFERENCE),
-        Claim(name, f"C, {words}", _UNEQUAL[1], float(rms[0]), _DIGITS, REFERENCE),
+        Claim(name, f"I, {words}", _UNEQUAL[0], float(flux[0]), DIGITS, REFERENCE),
+        Claim(name, f"C, {words}", _UNEQUAL[1], float(rms[0]), DIGITS, REFERENCE),
     ]
     matrix = rooks(*map(np.array, _ROOKS[5]), 10.0)
     noisy = lambda r: information_flux(BinaryNetwork(matrix, noise_std=r)).flux

@@ -27,6 +27,9 @@ N_UNITS = 5
 N_REFERENCE = 400  # matrices behind every sampled number expected of an ensemble
 _AT_ONCE = 128  # networks of five units whose matrices stay in the cache
 _SIGMAS = 4.0
+EPS = float(np.finfo(np.float64).eps)
+ROUNDING = N_UNITS * 2**N_UNITS * EPS  # of sums over states and units
+DIGITS = 0.5e-12 + ROUNDING  # twelve decimals expected
 _PLACES = 0.5e-4  # half a unit of the last digit of the numbers expected
 
 

@@ -11,6 +11,7 @@ from rnngeo.plotting import new_axes, plot_curves
 from .._claims import Claim, largest_deviation
 from ._setting import (
     DERIVED,
+    ROUNDING,
     Measures,
     draw_matrices,
     mean_claim,
@@ -63,8 +64,6 @@ _RISE, _RISE_SPREAD, _N_RISE = 0.04894, 0.9473, 100_000
 # with NumPy alone, 100 000 matrices, each at all three; the spread of one matrix by propagation.
 _PEAK_PLACES = (2.0, 3.0, 4.0)
 _PEAK, _PEAK_SPREAD, _N_PEAK = 1.22150, 0.6125, 100_000
-# Counting signs of W and -W twice sums the same 2^N terms in another order: N 2^N rounding units.
-_ROUNDING = 5 * 32 * float(np.finfo(np.float64).eps)
 _WIDTHS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0)
 _DENSITIES = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)
 _BALANCES = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -193,7 +192,7 @@ def run_e3(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
         words = f"w = {strength:g}: "
         claims += [
             Claim("E3", words + "largest change of H, D, I, C from W to -W", 0.0, change,
-                  _ROUNDING, DERIVED),
+                  ROUNDING, DERIVED),  # the same terms in another order
             _excess_claim(words + "largest mean I less that at balance 0",
                           [m.flux for m in measures], _BALANCES.index(0.0)),
             Claim("E3", words + "balance of the smallest C", 0.0, smallest, 0.0, DERIVED),

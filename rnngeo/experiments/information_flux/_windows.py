@@ -27,7 +27,7 @@ from rnngeo.models import BinaryNetwork
 from rnngeo.plotting import new_axes, plot_curves
 
 from .._claims import Claim
-from ._setting import DERIVED, REFERENCE, mean_claim
+from ._setting import DERIVED, DIGITS, REFERENCE, mean_claim
 
 # E11
 N_RUNS, N_WINDOW = 40, 10_000
@@ -47,7 +47,6 @@ _LEVEL = 4.0  # bits, halfway down to a network that never leaves its first cycl
 N_REPEATS = 200
 _BURN = 100
 _N_LADDER = 20
-_DIGITS = 0.5e-12 + 5 * 2**5 * float(np.finfo(np.float64).eps)  # twelve decimals, sums over states
 _K5 = ((1, -2, 0, 1, 0), (0, 1, 2, -1, 0), (2, 0, -1, 0, 1), (-1, 0, 1, 0, 2), (0, 2, 0, -2, 1))
 _EXACT = (2.018495323238, 0.330810159363)  # I, C
 _LADDER = {  # T: mean and deviation over runs of each estimator
@@ -180,8 +179,8 @@ def run_e12(progress: Progress, key: Key) -> tuple[list[Claim], xr.Dataset]:
     exact = information_flux(network)
     rms = correlations(network, exact.law).rms
     claims = [
-        Claim("E12", "exact I", _EXACT[0], float(exact.flux), _DIGITS, REFERENCE),
-        Claim("E12", "exact C", _EXACT[1], float(rms), _DIGITS, REFERENCE),
+        Claim("E12", "exact I", _EXACT[0], float(exact.flux), DIGITS, REFERENCE),
+        Claim("E12", "exact C", _EXACT[1], float(rms), DIGITS, REFERENCE),
     ]
     every = []
     for k, (n_steps, row) in enumerate(_LADDER.items()):
